@@ -1,0 +1,42 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/*
+ * mod_tsgi: Node.js and TypeScript apps inside Apache httpd. This file is the module record and the
+ * hooks; each hook is explained where it is implemented. docs/architecture.md has the whole picture.
+ */
+#include "tsgi_config.h"
+#include "tsgi_generation.h"
+#include "tsgi_handler.h"
+
+#include "ap_mpm.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "mpm_common.h"
+
+static void register_hooks(apr_pool_t *p)
+{
+    static const char *const after_alias[] = {"mod_alias.c", NULL};
+    static const char *const before_userdir[] = {"mod_userdir.c", "mod_vhost_alias.c", NULL};
+
+    /* Last of all: whatever else stops the start must not leave processes of ours behind. */
+    ap_hook_check_config(tsgi_config_check, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_post_config(tsgi_generation_post_config, NULL, NULL, APR_HOOK_REALLY_LAST);
+
+    ap_hook_child_init(tsgi_generation_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(tsgi_handler_child_init, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_child_status(tsgi_generation_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(tsgi_generation_monitor, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* A more special Alias for static files stands before the app that has the rest. */
+    ap_hook_translate_name(tsgi_map_translate, after_alias, before_userdir, APR_HOOK_MIDDLE);
+    ap_hook_handler(tsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+AP_DECLARE_MODULE(tsgi) = {
+    STANDARD20_MODULE_STUFF,
+    tsgi_config_create_dir,
+    tsgi_config_merge_dir,
+    tsgi_config_create_server,
+    tsgi_config_merge_server,
+    tsgi_commands,
+    register_hooks,
+};

@@ -1,0 +1,169 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/**
+ * @file tsgi_config.h
+ * The configuration as httpd read it: process groups, aliases, per-server and per-directory settings.
+ *
+ * Everything here lives in pconf and is read-only after post_config; Apache's children inherit it by
+ * fork. Only `tsgi_group_t.generation` and `tsgi_app_t.slots` point out of it, to the runtime
+ * (tsgi_generation.h) that outlives pconf.
+ */
+#ifndef TSGI_CONFIG_H
+#define TSGI_CONFIG_H
+
+#include "tsgi_module.h"
+#include "apr_hash.h"
+#include "apr_tables.h"
+#include <sys/types.h>
+
+typedef struct tsgi_generation_t tsgi_generation_t; /* tsgi_generation.h */
+typedef struct tsgi_slots_t tsgi_slots_t;           /* tsgi_generation.h */
+
+/** Unset marker of integer members, as in the option table and merges. */
+#define TSGI_UNSET (-1)
+
+typedef enum { TSGI_START_BOOT, TSGI_START_ON_DEMAND } tsgi_start_t;
+typedef enum { TSGI_PASS_AUTO = TSGI_UNSET, TSGI_PASS_OFF = 0, TSGI_PASS_ON = 1 } tsgi_pass_t;
+
+/** Options of a group, one member per row of the table in tsgi_options.c; defaults stand there. */
+typedef struct {
+    apr_int64_t processes;        /**< workers per application group */
+    apr_int64_t concurrency;      /**< most requests one worker has in hand (threads= is a synonym) */
+    const char *user;             /**< name or #uid; NULL = Apache's User */
+    const char *group;            /**< name or #gid; NULL = the user's, or Apache's Group */
+    const char *supplementary_groups; /**< "a,b"; NULL = the user's own (initgroups); "" = none */
+    apr_int64_t umask;            /**< TSGI_UNSET = 0022 */
+    const char *home;             /**< working directory; NULL = the script's directory */
+    const char *node;             /**< absolute path; NULL = TSGINode of the server */
+    apr_array_header_t *node_args; /**< const char *, in order */
+    apr_array_header_t *env;      /**< const char * "NAME=value", in order */
+    const char *env_file;         /**< absolute path or NULL */
+    const char *display_name;     /**< %{GROUP} already expanded; NULL = default titles */
+    apr_int64_t listen_backlog;
+    const char *socket_user;      /**< NULL = Apache's User */
+    const char *lang, *locale;
+    apr_int64_t cpu_priority;     /**< nice value −20..19 */
+    apr_int64_t no_new_privileges; /**< 1 = on */
+    apr_int64_t start;            /**< tsgi_start_t */
+    const char *script_root;
+    apr_int64_t limit_files, limit_processes; /**< RLIMIT_NOFILE, RLIMIT_NPROC; TSGI_UNSET = inherited */
+    const char *inspect;          /**< "[host:]port" or NULL */
+    apr_int64_t connect_timeout, queue_timeout, socket_timeout; /**< ms */
+    apr_int64_t startup_timeout, graceful_timeout, shutdown_timeout; /**< ms */
+} tsgi_options_t;
+
+/** Who a group runs as; resolved at configuration time so that nothing needs NSS after fork. */
+typedef struct {
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups; /**< supplementary, ngroups entries */
+    int ngroups;
+    const char *name, *home, *shell; /**< from passwd */
+    uid_t socket_uid;                /**< owner of the sockets */
+} tsgi_identity_t;
+
+/** An application group: the scripts that share one set of workers. */
+typedef struct {
+    const char *name;            /**< "" = %{GLOBAL} */
+    struct tsgi_group_t *group;
+    int pattern;                 /**< scripts are literal root directories, not files */
+    apr_array_header_t *scripts; /**< const char *: absolute paths, unique */
+    tsgi_start_t start;
+    tsgi_slots_t *slots;         /**< set by tsgi_generation_attach(); NULL if the group has an error */
+} tsgi_app_t;
+
+/** A process group. One per TSGIDaemonProcess, plus the implicit ones made by tsgi_config_resolve(). */
+typedef struct tsgi_group_t {
+    const char *name;
+    server_rec *server;       /**< where it is defined: visibility and log */
+    const char *file;         /**< of the directive, for messages; NULL if implicit */
+    int line;
+    int implicit;
+    tsgi_options_t options;
+    tsgi_identity_t identity;
+    const char *node;         /**< resolved: options.node, TSGINode, or PATH search */
+    const char *error;        /**< what is wrong with it (restart only); its requests get 503 */
+    apr_array_header_t *apps; /**< tsgi_app_t * */
+    apr_hash_t *apps_by_name; /**< name → tsgi_app_t * */
+    tsgi_generation_t *generation; /**< set by tsgi_generation_attach(); NULL if error */
+} tsgi_group_t;
+
+/** One TSGIScriptAlias or TSGIScriptAliasMatch. */
+typedef struct {
+    const char *url;          /**< URL-path as written, or the regular expression */
+    ap_regex_t *regex;        /**< NULL: literal */
+    const char *script;       /**< absolute path, or the pattern's target with $1 … */
+    const char *script_root;  /**< pattern: literal root with trailing slash; NULL otherwise */
+    const char *process_group;     /**< alias option or NULL */
+    const char *application_group; /**< alias option or NULL, as written */
+    tsgi_pass_t pass_authorization;
+    const char *file;
+    int line;
+} tsgi_alias_t;
+
+typedef struct {
+    apr_array_header_t *aliases;  /**< tsgi_alias_t *, in the order of the configuration */
+    const char *process_group;    /**< NULL = unset */
+    const char *application_group;
+    const char *node;             /**< TSGINode */
+    tsgi_pass_t pass_authorization;
+    apr_array_header_t *restrict_process; /**< const char *; NULL = unset */
+    apr_array_header_t *dir_groups; /**< const char *: groups named by <Location>/<Directory> in this server */
+    tsgi_group_t *implicit;       /**< set by tsgi_config_resolve() where it is needed */
+} tsgi_server_conf_t;
+
+typedef struct {
+    const char *process_group;
+    const char *application_group;
+    tsgi_pass_t pass_authorization;
+    apr_array_header_t *restrict_process;
+} tsgi_dir_conf_t;
+
+/** Settings of the whole httpd: runtime directory and the groups by name. Userdata on pconf. */
+typedef struct {
+    const char *runtime_dir;  /**< TSGIRuntimeDir, absolute; default DEFAULT_REL_RUNTIMEDIR */
+    apr_array_header_t *groups; /**< tsgi_group_t *, explicit first */
+    apr_hash_t *groups_by_name; /**< name → explicit tsgi_group_t * */
+} tsgi_global_conf_t;
+
+extern const command_rec tsgi_commands[];
+void *tsgi_config_create_server(apr_pool_t *p, server_rec *s);
+void *tsgi_config_merge_server(apr_pool_t *p, void *base, void *add);
+void *tsgi_config_create_dir(apr_pool_t *p, char *dir);
+void *tsgi_config_merge_dir(apr_pool_t *p, void *base, void *add);
+
+/** The global settings of the configuration being read or in force. Never NULL. */
+tsgi_global_conf_t *tsgi_config_global(apr_pool_t *pconf);
+/** @return 1 if httpd restarts: then none of our errors may stop it (DESIGN section 2). */
+int tsgi_config_is_restart(void);
+
+/**
+ * check_config hook: resolves users, nodes, aliases → groups and application groups (implicit groups made
+ * here), checks them, and at -t and at the first start probes node and scripts as the group's user
+ * (tsgi_probe.h). @return OK, or HTTP_INTERNAL_SERVER_ERROR after a message with file, line and remedy; at a
+ * restart always OK: what is wrong is logged and stands in tsgi_group_t.error.
+ */
+int tsgi_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
+/* ---- per request, in Apache children ------------------------------------------------ */
+
+/** Where a request goes. Lives in r->pool. */
+typedef struct {
+    const tsgi_alias_t *alias;
+    const char *mount;      /**< the part of r->uri that the alias matched; "" at the root */
+    const char *path_info;  /**< decoded, the rest of r->uri; "" or begins with "/" */
+    apr_uint32_t mount_length; /**< bytes of the raw request target that the mount covers */
+    const char *target;     /**< the request target to send: r->unparsed_uri, or rebuilt if r->uri was rewritten */
+    tsgi_group_t *group;    /**< set by tsgi_map_route() */
+    tsgi_app_t *app;
+    tsgi_pass_t pass_authorization;
+} tsgi_route_t;
+
+/** translate_name hook: the first alias that matches decides; sets filename, path_info, handler. */
+int tsgi_map_translate(request_rec *r);
+/**
+ * Finds group and application group of a request that tsgi_map_translate() took; logs why not.
+ * @return OK, or an HTTP status: 404 (alias gone), 403 (group restricted), 500, 503 (group has an error).
+ */
+int tsgi_map_route(request_rec *r, tsgi_route_t **route);
+
+#endif

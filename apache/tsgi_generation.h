@@ -1,0 +1,80 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/**
+ * @file tsgi_generation.h
+ * The runtime of process groups: sockets, supervisors, log pipes, load counters. Outlives pconf.
+ *
+ * Owned by the Apache parent. Children inherit it by fork and only read it, but for the load
+ * counters and tsgi_slot_t.pool, which are theirs. See docs/architecture.md.
+ */
+#ifndef TSGI_GENERATION_H
+#define TSGI_GENERATION_H
+
+#include "tsgi_config.h"
+#include "../native/wire/tsgi_wire.h"
+
+typedef struct tsgi_pool_t tsgi_pool_t; /* tsgi_pool.h: connections of one child to one slot */
+
+/** One worker's place: a listening socket. */
+typedef struct {
+    int index;             /**< 0..processes-1 */
+    int listen_fd;         /**< parent only; −1 in children */
+    int path_fd;           /**< O_PATH fd of the socket, kept by parent and children */
+    char path[32];         /**< "/proc/self/fd/<path_fd>", what connect(2) is given */
+    tsgi_pool_t *pool;     /**< child only; made at the first use by tsgi_pool.c */
+} tsgi_slot_t;
+
+/** Load counters of an application group, in memory shared by Apache's children only. */
+typedef struct {
+    int rows, slots;
+    apr_uint32_t *owner;   /**< [rows]: pid of the child that has the row, 0 = free */
+    apr_uint32_t *inhand;  /**< [rows * slots] */
+} tsgi_load_t;
+
+/** The slots of one application group. */
+struct tsgi_slots_t {
+    const char *name;              /**< of the application group */
+    tsgi_generation_t *generation;
+    int nslots;
+    tsgi_slot_t *slots;
+    tsgi_load_t load;
+    int row;               /**< child only: its row in load, −1 = none (then counts are not shared) */
+};
+
+typedef enum { TSGI_GEN_RUNNING, TSGI_GEN_RETIRING, TSGI_GEN_DRAINING, TSGI_GEN_DEAD } tsgi_gen_state_t;
+
+/** One configuration of a process group and its supervisor. In its own subpool of process->pool. */
+struct tsgi_generation_t {
+    apr_pool_t *pool;
+    const char *group;                         /**< name of the process group */
+    unsigned char id[TSGI_GENERATION_SIZE];
+    unsigned char secret[TSGI_SECRET_SIZE];
+    tsgi_gen_state_t state;
+    apr_hash_t *slots_by_name;                 /**< application group → tsgi_slots_t * */
+    /* Copies of options that the request path needs, in ms. */
+    apr_int64_t connect_timeout, queue_timeout, socket_timeout;
+    uid_t uid;                                 /**< the workers' */
+    /* The rest is the parent's, see tsgi_generation.c */
+    struct tsgi_supervisor_t *supervisor;
+    tsgi_generation_t *next;
+};
+
+/**
+ * post_config: brings the runtime in line with the configuration: keeps, makes and retires
+ * generations, sets tsgi_group_t.generation and tsgi_app_t.slots, starts supervisors and `tsgi: log`.
+ * Failures of one group are logged and stand in tsgi_group_t.error (fatal only at the first start).
+ */
+int tsgi_generation_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+/** child_init: closes what is the parent's, claims rows of the load counters. */
+void tsgi_generation_child_init(apr_pool_t *pchild, server_rec *s);
+/** child_status: zeroes rows of children that have gone; retires generations. */
+void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen, int slot,
+                                  mpm_child_status status);
+/** monitor (once a second, parent): respawn after back-off, drain what retires. */
+int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
+
+/** Requests in hand of a slot: own row and all others. Any thread of a child. */
+apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot);
+void tsgi_load_add(tsgi_slots_t *slots, int slot);
+void tsgi_load_sub(tsgi_slots_t *slots, int slot);
+
+#endif

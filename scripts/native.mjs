@@ -1,0 +1,129 @@
+// Configures and builds everything native:
+//
+//   node scripts/native.mjs [release|asan|fuzz [<target of CMake>]]
+//
+// The release variant goes to dist/, the others stay below build/<variant>. cmake-js drives
+// CMake in a checkout; an installed package has no cmake-js, so plain cmake does it there.
+// TSGI_WERROR=1 in the environment makes warnings errors.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+
+const variants = {
+  release: { TSGI_DIST: join(root, 'dist'), TSGI_SANITIZE: '', TSGI_FUZZ: 'OFF' },
+  asan: {
+    TSGI_DIST: join(root, 'build/asan/dist'),
+    TSGI_SANITIZE: 'address,undefined',
+    TSGI_FUZZ: 'OFF',
+  },
+  fuzz: {
+    TSGI_DIST: join(root, 'build/fuzz/dist'),
+    TSGI_SANITIZE: '',
+    TSGI_FUZZ: 'ON',
+    TSGI_TESTS: 'OFF',
+    TSGI_ADDON: 'OFF',
+    TSGI_MODULE: 'OFF',
+  },
+};
+
+/** Runs a command; its output is shown only if it fails, or when TSGI_VERBOSE is set. */
+function run(command, args, env) {
+  const verbose = Boolean(process.env.TSGI_VERBOSE);
+  const result = spawnSync(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: verbose ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (result.error) {
+    throw new Error(`${command} could not be started: ${result.error.message}`);
+  }
+  const text = verbose ? '' : `${result.stdout}${result.stderr}`;
+  if (result.status !== 0) {
+    process.stderr.write(text);
+    throw new Error(`${command} ${args.join(' ')} failed`);
+  }
+  // Warnings of the compiler are for the person who builds, also when the build goes on.
+  if (/warning:/.test(text)) process.stderr.write(text);
+}
+
+/** The path of cmake-js' command, or undefined in an installed package. */
+function findCmakeJs() {
+  try {
+    return createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
+  } catch {
+    return undefined;
+  }
+}
+
+/** True when the build directory was configured with exactly these values. */
+function isConfigured(out, values) {
+  const cache = join(out, 'CMakeCache.txt');
+  if (!existsSync(cache)) return false;
+  const known = new Map();
+  for (const line of readFileSync(cache, 'utf8').split('\n')) {
+    const found = /^(\w+):\w+=(.*)$/.exec(line);
+    if (found) known.set(found[1], found[2]);
+  }
+  return Object.entries(values).every(([name, value]) => known.get(name) === value);
+}
+
+/**
+ * Builds one variant.
+ * @param {'release' | 'asan' | 'fuzz'} variant
+ * @param {string} [target] one target of CMake, e.g. tsgi_addon; all by default
+ */
+export function buildNative(variant = 'release', target = undefined) {
+  const out = join(root, 'build', variant);
+  const values = {
+    ...variants[variant],
+    TSGI_WERROR: process.env.TSGI_WERROR ? 'ON' : 'OFF',
+  };
+  const env = variant === 'fuzz' ? { CC: 'clang', CXX: 'clang++' } : {};
+  const jobs = String(availableParallelism());
+  const cmakeJs = findCmakeJs();
+  const building = ['--parallel', jobs, ...(target ? ['--target', target] : [])];
+  mkdirSync(out, { recursive: true });
+
+  // Two builds in one directory at the same time would spoil each other's object files.
+  const locked = (command, args) =>
+    existsSync('/usr/bin/flock')
+      ? run('/usr/bin/flock', [out, command, ...args], env)
+      : run(command, args, env);
+
+  if (!isConfigured(out, values)) {
+    const pairs = Object.entries(values);
+    if (cmakeJs) {
+      const options = pairs.map(([name, value]) => `--CD${name}=${value}`);
+      locked(process.execPath, [cmakeJs, 'configure', '--out', out, ...options]);
+    } else {
+      const options = pairs.map(([name, value]) => `-D${name}=${value}`);
+      options.push(`-DTSGI_NODE=${process.execPath}`);
+      locked('cmake', ['-S', root, '-B', out, ...options]);
+    }
+  }
+  if (cmakeJs) {
+    locked(process.execPath, [cmakeJs, 'build', '--out', out, ...building]);
+  } else {
+    locked('cmake', ['--build', out, ...building]);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const variant = process.argv[2] ?? 'release';
+  if (!Object.hasOwn(variants, variant)) {
+    console.error(`Expected one of ${Object.keys(variants).join(', ')}, got "${variant}".`);
+    process.exit(2);
+  }
+  try {
+    buildNative(variant, process.argv[3]);
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
+}

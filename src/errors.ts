@@ -1,0 +1,188 @@
+/**
+ * Every error of mod_tsgi's TypeScript side, in one table. A number is unique for ever, stands in
+ * the log as `TSGI0601`, and has a section of the same name in docs/errors.md.
+ *
+ * Ranges: 0500–0599 supervisor · 0600–0699 loading an app · 0700–0799 requests in the worker ·
+ * 0900–0949 command line. (0001–0499 are the Apache module's.)
+ */
+
+/** One row: what is logged, with `{name}` for each detail, and the HTTP status a client gets. */
+interface ErrorRow {
+  readonly text: string;
+  /** Status of a request that this error ends. 500 where a request cannot meet it. */
+  readonly status?: number;
+}
+
+/** The table. Texts say what was expected, what came, and what to do. */
+export const errorTable = {
+  // 0500–0599: supervisor
+  500: { text: 'internal error of the supervisor: {reason}' },
+  501: {
+    text: 'no configuration came from Apache within {seconds} s; the supervisor ends, Apache starts another',
+  },
+  502: { text: 'message from Apache is not understood: {reason}; the message is ignored' },
+  503: {
+    text:
+      'env-file {file} cannot be read by {user}: {reason}; ' +
+      'make it readable for that user. Next try in {seconds} s',
+    status: 503,
+  },
+  504: {
+    text:
+      'worker {slot} of {application} could not be started: {reason}. Next try in {seconds} s',
+    status: 503,
+  },
+  505: {
+    text:
+      'worker {slot} of {application} (pid {pid}) was not ready within startup-timeout ({seconds} s) and is killed; ' +
+      'scripts: {scripts}. Look for a blocked start, or raise startup-timeout=',
+    status: 503,
+  },
+  506: {
+    text:
+      'worker {slot} of {application} (pid {pid}) ended before its app was ready: {how}; ' +
+      'scripts: {scripts}. Next try in {seconds} s',
+    status: 503,
+  },
+  507: { text: 'worker {slot} of {application} (pid {pid}) ended: {how}; another is started' },
+  508: {
+    text:
+      'worker {slot} of {application} (pid {pid}) did not finish within {seconds} s and is killed',
+  },
+  509: { text: '{count} log lines were dropped because Apache did not read them in time' },
+  510: {
+    text: 'Apache has gone; workers get {seconds} s to finish',
+  },
+  511: {
+    text: 'worker {slot} of {application} (pid {pid}) sent a message that is not understood: {reason}',
+  },
+  // 0600–0699: loading an app
+  600: { text: 'internal error while loading {script}: {reason}', status: 500 },
+  601: {
+    text: 'script {script} does not exist; deploy it, or mend the path in the configuration',
+    status: 404,
+  },
+  602: {
+    text: 'script {script} cannot be read by {user}: {reason}; give that user the right to read it',
+    status: 403,
+  },
+  603: { text: 'script {script} is not a regular file but {kind}', status: 403 },
+  604: {
+    text:
+      'script {script} belongs to uid {uid}; expected root or {user}, the user of the process group: chown it',
+    status: 403,
+  },
+  605: {
+    text: 'script {script} can be written by everyone (mode {mode}); remove that right: chmod o-w',
+    status: 403,
+  },
+  606: {
+    text:
+      'script {script} lies outside of what the configuration allows ({roots}); ' +
+      'name it in a TSGIScriptAlias or set script-root=',
+    status: 403,
+  },
+  607: { text: 'the app {script} threw while it was loaded: {reason}', status: 500 },
+  608: { text: 'the app {script} has a syntax error: {reason}', status: 500 },
+  609: {
+    text:
+      'the app {script} needs a module that cannot be found: {reason}; ' +
+      'install its dependencies (npm ci) beside it',
+    status: 500,
+  },
+  610: {
+    text:
+      'the app {script} called process.exit({status}) while it was loaded; expected it to listen or to export an app',
+    status: 500,
+  },
+  611: {
+    text:
+      'the app {script} ended by itself (nothing left to do): expected a listen() on an http server, ' +
+      'an export named application, or a default export that is an app; its exports: {exports}',
+    status: 500,
+  },
+  612: {
+    text:
+      'the app {script} did not listen within {seconds} s: expected a listen() on an http server, ' +
+      'an export named application, or a default export that is an app; its exports: {exports}',
+    status: 500,
+  },
+  613: {
+    text:
+      'the app {script} exports {came} as {name}; expected {expected}',
+    status: 500,
+  },
+  614: {
+    text:
+      'the app {script} is written in TypeScript, which this Node.js ({version}) does not run by itself, ' +
+      'and tsx is not installed: {reason}; run npm ci in mod_tsgi, or use Node.js 22.18 or later',
+    status: 500,
+  },
+  615: {
+    text:
+      'the app {script} needs {feature}, which type stripping does not support; it is started again with tsx',
+    status: 500,
+  },
+  616: { text: 'the worker has lost its supervisor before it began; it ends' },
+  617: { text: 'the boot message is not understood: {reason}' },
+  618: {
+    text:
+      'the app {script} called listen() on a further http server ({where}); ' +
+      'the first one is served by Apache, this one listens for itself',
+  },
+  619: {
+    text: 'the app {script} called cluster.fork(); the workers of the process group serve it instead, nothing was forked',
+  },
+  620: {
+    text: 'the cache of tsx is off: {directory} {reason}; expected a directory of {user} with mode 0700',
+  },
+  621: { text: 'the app threw an error that nothing caught; the worker ends: {reason}' },
+  // 0900–0949: command line
+  900: { text: '{file} is missing: the package has not been built yet; run `npx tsgi build`' },
+  901: { text: 'the build did not succeed: see its messages above' },
+  902: { text: '{command} could not be started: {reason}' },
+} as const satisfies Readonly<Record<number, ErrorRow>>;
+
+/** Numbers that have a row. */
+export type ErrorNumber = keyof typeof errorTable;
+
+export type ErrorDetails = Readonly<Record<string, string | number>>;
+
+/** @returns `TSGI0601` for 601. */
+export function errorId(code: number): string {
+  return `TSGI${String(code).padStart(4, '0')}`;
+}
+
+/**
+ * The text of a row with its details filled in, without the id. A detail that is missing stays
+ * `{name}`: an incomplete message is better than none.
+ */
+export function errorText(code: ErrorNumber, details: ErrorDetails = {}): string {
+  return errorTable[code].text.replace(/\{(\w+)\}/g, (all, name: string) =>
+    Object.hasOwn(details, name) ? String(details[name]) : all,
+  );
+}
+
+/** A line for the log: `TSGI0601: script … does not exist …`. */
+export function errorLine(code: ErrorNumber, details: ErrorDetails = {}): string {
+  return `${errorId(code)}: ${errorText(code, details)}`;
+}
+
+/** An error of mod_tsgi's own. `message` has the id in front; details are filled in. */
+export class TsgiError extends Error {
+  /** The N of TSGI<N>. */
+  readonly number: ErrorNumber;
+  /** `TSGI0601`. */
+  readonly code: string;
+  /** HTTP status of a request that this error ends. */
+  readonly status: number;
+
+  constructor(number: ErrorNumber, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(errorLine(number, details), options);
+    this.name = 'TsgiError';
+    this.number = number;
+    this.code = errorId(number);
+    const row: ErrorRow = errorTable[number];
+    this.status = row.status ?? 500;
+  }
+}

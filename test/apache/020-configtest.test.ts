@@ -1,0 +1,96 @@
+import { expect } from 'chai';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Httpd } from '../harness/httpd.ts';
+
+/** What configtest refuses: [what, configuration, the words that tell why and what to do]. */
+const refused: readonly (readonly [string, string, RegExp])[] = [
+  ['an unknown option', 'TSGIDaemonProcess a procesess=2', /procesess.*processes/],
+  ['a number below its range', 'TSGIDaemonProcess a processes=0', /processes.*expected.*1.*0/],
+  ['a number above its range', 'TSGIDaemonProcess a cpu-priority=20', /cpu-priority.*19.*20/],
+  ['a number that is none', 'TSGIDaemonProcess a threads=many', /threads.*many/],
+  ['a duration without a known unit', 'TSGIDaemonProcess a queue-timeout=5y', /queue-timeout.*ms.*5y/],
+  ['a duplicate group', 'TSGIDaemonProcess a\nTSGIDaemonProcess a', /a.*(already|duplicate)/i],
+  ['an unknown user', 'TSGIDaemonProcess a user=no-such-user', /no-such-user/],
+  ['uid 0', 'TSGIDaemonProcess a user=#0', /root|uid 0/],
+  ['gid 0', 'TSGIDaemonProcess a group=#0', /gid 0|root/],
+  ['a group that nobody defined', 'TSGIScriptAlias / @APPS@/echo.js process-group=nope', /nope.*TSGIDaemonProcess/],
+  ['a group that nobody defined, for the server', 'TSGIProcessGroup nope\nTSGIScriptAlias / @APPS@/echo.js', /nope/],
+  ['a missing script', 'TSGIScriptAlias / @APPS@/no-such-file.js', /no-such-file\.js/],
+  ['a script that is a directory', 'TSGIScriptAlias / @APPS@', /regular file/],
+  ['a relative node', 'TSGINode node', /absolute/],
+  ['a missing node', 'TSGINode /no/such/node\nTSGIScriptAlias / @APPS@/echo.js', /\/no\/such\/node/],
+  ['a pattern without a literal root', 'TSGIScriptAliasMatch ^/(.*)$ /$1', /script-root/],
+  ['an unknown alias option', 'TSGIScriptAlias / @APPS@/echo.js group=x', /group/],
+];
+
+describe('apachectl configtest', () => {
+  let httpd: Httpd;
+  before(async () => {
+    httpd = await Httpd.prepare({ config: '' });
+  });
+  after(() => httpd.stop());
+
+  for (const [what, config, why] of refused) {
+    it(`refuses ${what}, with file, line and a remedy`, () => {
+      httpd.configure(config);
+      const { status, output } = httpd.configtest();
+      expect(status, output).to.not.equal(0);
+      expect(output).to.match(why);
+      expect(output).to.match(/httpd\.conf(:| line |.*line )\d+|line \d+ of .*httpd\.conf/);
+    });
+  }
+
+  it('refuses a node that is older than 20.19', () => {
+    const old = join(httpd.dir, 'apps', 'old-node');
+    writeFileSync(old, '#!/bin/sh\necho v18.20.4\n');
+    chmodSync(old, 0o755);
+    httpd.configure(`TSGINode ${old}\nTSGIScriptAlias / @APPS@/echo.js`);
+    const { status, output } = httpd.configtest();
+    expect(status).to.not.equal(0);
+    expect(output).to.match(/18\.20\.4.*20\.19|20\.19.*18\.20\.4/);
+  });
+
+  it('refuses a script that everybody may write', () => {
+    const path = httpd.write('open.js', 'exports.application = () => []');
+    chmodSync(path, 0o666);
+    httpd.configure(`TSGIScriptAlias / ${path}`);
+    const { status, output } = httpd.configtest();
+    expect(status).to.not.equal(0);
+    expect(output).to.match(/open\.js.*(world-writable|writable)/);
+  });
+
+  it('accepts every option of the documentation at once', () => {
+    httpd.configure(`
+TSGIDaemonProcess all processes=2 concurrency=100 umask=0027 home=@ROOT@/apps \\
+  node-args=--max-old-space-size=200 "env=A=b c" display-name=site-%{GROUP} listen-backlog=50 \\
+  lang=C.UTF-8 locale=C.UTF-8 cpu-priority=5 no-new-privileges=on start=on-demand \\
+  queue-timeout=500ms startup-timeout=1m graceful-timeout=10 shutdown-timeout=2s
+TSGIScriptAlias / @APPS@/echo.js process-group=all application-group=%{GLOBAL} pass-authorization=On`);
+    const { status, output } = httpd.configtest();
+    expect(output).to.contain('Syntax OK');
+    expect(status).to.equal(0);
+  });
+});
+
+describe('a broken configuration at a restart', () => {
+  it('does not stop httpd: the group answers 503 with an id, the others serve on', async () => {
+    const good = 'TSGIDaemonProcess good\nTSGIScriptAlias /good @APPS@/callable.js process-group=good\n';
+    const httpd = await Httpd.start({ config: good });
+    try {
+      expect((await httpd.ask('/good')).status).to.equal(200);
+      httpd.log.allow('TSGI00');
+      httpd.configure(
+        `${good}TSGIDaemonProcess bad processes=0\nTSGIScriptAlias /bad @APPS@/callable.js process-group=bad\n`,
+      );
+      await httpd.graceful();
+      const bad = await httpd.ask('/bad');
+      expect(bad.status).to.equal(503);
+      expect(bad.headers).to.have.property('retry-after');
+      expect((await httpd.ask('/good')).status).to.equal(200);
+      httpd.log.allow('TSGI01');
+    } finally {
+      await httpd.stop();
+    }
+  });
+});

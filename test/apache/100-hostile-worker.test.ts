@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { Httpd } from '../harness/httpd.ts';
+
+const frame = (type: number, payload: string | Buffer = '', { flags = 0, pad = 0, length }: { flags?: number; pad?: number; length?: number } = {}) => {
+  const body = Buffer.from(payload);
+  const header = Buffer.alloc(8);
+  header.writeUInt32LE(length ?? body.length, 0);
+  header.writeUInt8(type, 4);
+  header.writeUInt8(flags, 5);
+  header.writeUInt16LE(pad, 6);
+  return Buffer.concat([header, body]).toString('hex');
+};
+
+/** What a hostile worker says instead of an answer. */
+const nonsense: Record<string, string> = {
+  'text that is no frame': Buffer.from('HTTP/1.1 200 OK\r\n\r\nhello world').toString('hex'),
+  'zeros': '00'.repeat(64),
+  'a frame of 4 GiB': frame(0x46, '', { length: 0xffffffff }),
+  'a DATA frame over its limit': frame(0x46, '', { length: 256 * 1024 + 1 }),
+  'an unknown type': frame(0x7f),
+  "a frame of Apache's own": frame(0x02, 'x'),
+  'a second HELLO': frame(0x41, Buffer.alloc(24)),
+  'an unknown flag': frame(0x46, 'x', { flags: 0x80 }),
+  'non-zero padding': frame(0x46, 'x', { pad: 1 }),
+  'DATA before the head': frame(0x46, 'body without a head'),
+  'END before the head': frame(0x47),
+  'a RESPONSE that is cut off inside': frame(0x45, 'ab'),
+  'a RESPONSE of random bytes': frame(0x45, Buffer.from(Array.from({ length: 200 }, (_, i) => (i * 37) & 0xff))),
+  'an empty frame of type 0': frame(0),
+  'GOAWAY and then nonsense': frame(0x4c) + 'ff'.repeat(20),
+};
+
+describe('a worker that speaks nonsense on the wire', () => {
+  let httpd: Httpd;
+  before(async () => {
+    httpd = await Httpd.start({
+      config: `
+TSGIDaemonProcess hostile socket-timeout=5s
+TSGIScriptAlias /bad @APPS@/hostile.js process-group=hostile
+TSGIScriptAlias /good @APPS@/callable.js
+ErrorDocument 502 "the page for 502"`,
+    });
+    httpd.log.allow('TSGI0', 'hostile');
+  });
+  after(() => httpd.stop());
+
+  for (const [what, hex] of Object.entries(nonsense)) {
+    it(`(${what}) is a 502, and the Apache child lives`, async () => {
+      const children = httpd.processes(/apache2|httpd/).map((p) => p.pid).sort();
+      const answer = await httpd.ask(`/bad/x?exit&hex=${hex}`);
+      expect(answer.status).to.equal(502);
+      expect(answer.body).to.equal('the page for 502');
+      expect((await httpd.ask('/good')).status).to.equal(200);
+      expect((await httpd.ask('/bad')).body).to.equal('well');
+      expect(httpd.processes(/apache2|httpd/).map((p) => p.pid).sort()).to.deep.equal(children);
+    });
+  }
+
+  for (const what of ['a second HELLO', 'a frame of 4 GiB', 'an unknown type'] as const) {
+    it(`(${what}, after the head) cuts the response off visibly`, async () => {
+      const answer = await httpd.ask(`/bad/x?head&exit&hex=${nonsense[what] ?? ''}`);
+      expect(answer.status).to.equal(200);
+      expect(answer.complete).to.equal(false);
+      expect((await httpd.ask('/bad')).body).to.equal('well');
+    });
+  }
+
+  it('says in the error log what came and from whom', () => {
+    expect(httpd.log.matching(/TSGI0\d\d\d.*hostile/)).to.not.deep.equal([]);
+  });
+});

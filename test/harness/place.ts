@@ -1,0 +1,44 @@
+/**
+ * Where the tests' files lie. Apache, supervisors and workers of a suite may run as users who cannot
+ * read a private clone; then what they need is linked to a directory that they can.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+/** The project's root. */
+export const root = resolve(import.meta.dirname, '..', '..');
+export const isRoot = process.getuid?.() === 0;
+
+function readableByAll(path: string): boolean {
+  for (let p = path; ; p = dirname(p)) {
+    if ((statSync(p).mode & 0o005) !== 0o005) return false;
+    if (p === dirname(p)) return true;
+  }
+}
+
+let staged: string | undefined;
+
+/** dist/, examples/, test/apps/ and node_modules/ below one directory that every user can read. */
+export function place(): string {
+  if (staged) return staged;
+  if (!isRoot || readableByAll(root)) return (staged = root);
+  const dir = mkdtempSync(join(tmpdir(), 'tsgi-stage-'));
+  execFileSync('chmod', ['755', dir]);
+  for (const part of ['dist', 'examples', 'test/apps', 'node_modules', 'package.json']) {
+    if (!existsSync(join(root, part))) continue;
+    mkdirSync(dirname(join(dir, part)), { recursive: true });
+    execFileSync('cp', ['-a', join(root, part), join(dir, part)]);
+  }
+  execFileSync('chmod', ['-R', 'go+rX,go-w', dir]);
+  process.on('exit', () => {
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return (staged = dir);
+}
+
+/** Absolute path of a file in test/apps, readable by every user of a suite. */
+export function app(name: string): string {
+  return join(place(), 'test', 'apps', name);
+}
