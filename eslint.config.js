@@ -73,7 +73,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['**/*.cjs', 'examples/**/*.js'],
+    files: ['**/*.cjs', 'examples/**/*.js', 'docker/**/*.js'],
     languageOptions: {
       sourceType: 'commonjs',
       globals: { ...n.configs['flat/recommended-script'].languageOptions.globals },

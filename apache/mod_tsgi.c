@@ -19,6 +19,7 @@ static void register_hooks(apr_pool_t *p)
 
     /* Last of all: whatever else stops the start must not leave processes of ours behind. */
     ap_hook_check_config(tsgi_config_check, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_post_config(tsgi_config_announce, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(tsgi_generation_post_config, NULL, NULL, APR_HOOK_REALLY_LAST);
 
     ap_hook_child_init(tsgi_generation_child_init, NULL, NULL, APR_HOOK_MIDDLE);

@@ -22,7 +22,13 @@ typedef struct tsgi_slots_t tsgi_slots_t;           /* tsgi_generation.h */
 #define TSGI_UNSET (-1)
 
 typedef enum { TSGI_START_BOOT, TSGI_START_ON_DEMAND } tsgi_start_t;
-typedef enum { TSGI_PASS_AUTO = TSGI_UNSET, TSGI_PASS_OFF = 0, TSGI_PASS_ON = 1 } tsgi_pass_t;
+/** TSGI_PASS_INHERIT: not set here; never in a tsgi_route_t. */
+typedef enum {
+    TSGI_PASS_INHERIT = -2,
+    TSGI_PASS_AUTO = TSGI_UNSET,
+    TSGI_PASS_OFF = 0,
+    TSGI_PASS_ON = 1
+} tsgi_pass_t;
 
 /** Options of a group, one member per row of the table in tsgi_options.c; defaults stand there. */
 typedef struct {
@@ -31,7 +37,7 @@ typedef struct {
     const char *user;             /**< name or #uid; NULL = Apache's User */
     const char *group;            /**< name or #gid; NULL = the user's, or Apache's Group */
     const char *supplementary_groups; /**< "a,b"; NULL = the user's own (initgroups); "" = none */
-    apr_int64_t umask;            /**< TSGI_UNSET = 0022 */
+    apr_int64_t umask;
     const char *home;             /**< working directory; NULL = the script's directory */
     const char *node;             /**< absolute path; NULL = TSGINode of the server */
     apr_array_header_t *node_args; /**< const char *, in order */
@@ -71,7 +77,7 @@ typedef struct {
     tsgi_slots_t *slots;         /**< set by tsgi_generation_attach(); NULL if the group has an error */
 } tsgi_app_t;
 
-/** A process group. One per TSGIDaemonProcess, plus the implicit ones made by tsgi_config_resolve(). */
+/** A process group. One per TSGIDaemonProcess, plus the implicit ones made by tsgi_config_check(). */
 typedef struct tsgi_group_t {
     const char *name;
     server_rec *server;       /**< where it is defined: visibility and log */
@@ -92,13 +98,29 @@ typedef struct {
     const char *url;          /**< URL-path as written, or the regular expression */
     ap_regex_t *regex;        /**< NULL: literal */
     const char *script;       /**< absolute path, or the pattern's target with $1 … */
-    const char *script_root;  /**< pattern: literal root with trailing slash; NULL otherwise */
+    const char *script_root;  /**< pattern: literal root with trailing slash ("/" = none, the group's
+                                   script-root= counts); NULL: one exact script */
     const char *process_group;     /**< alias option or NULL */
     const char *application_group; /**< alias option or NULL, as written */
     tsgi_pass_t pass_authorization;
+    server_rec *server;       /**< where it is defined; virtual hosts may inherit it from there */
     const char *file;
     int line;
+    const char *error;        /**< what is wrong with it (restart only); its requests get 503 */
+    /* Set by tsgi_config_check(): */
+    const char *server_name;  /**< what %{SERVER} stands for: name[:port] of `server` */
+    const char *resource;     /**< what %{RESOURCE} stands for: name[:port]|url */
+    tsgi_group_t *implicit;   /**< the implicit group of `server`, NULL if nothing needs one */
 } tsgi_alias_t;
+
+/** A process group's name in TSGIProcessGroup or TSGIRestrictProcess: checked when all is read. */
+typedef struct {
+    const char *name;
+    const char *directive;
+    server_rec *server;
+    const char *file;
+    int line;
+} tsgi_reference_t;
 
 typedef struct {
     apr_array_header_t *aliases;  /**< tsgi_alias_t *, in the order of the configuration */
@@ -108,7 +130,9 @@ typedef struct {
     tsgi_pass_t pass_authorization;
     apr_array_header_t *restrict_process; /**< const char *; NULL = unset */
     apr_array_header_t *dir_groups; /**< const char *: groups named by <Location>/<Directory> in this server */
-    tsgi_group_t *implicit;       /**< set by tsgi_config_resolve() where it is needed */
+    apr_array_header_t *dir_applications; /**< const char *: the same for TSGIApplicationGroup */
+    int dir_restricts;            /**< a <Location>/<Directory> has a TSGIRestrictProcess */
+    tsgi_group_t *implicit;       /**< set by tsgi_config_check() where it is needed */
 } tsgi_server_conf_t;
 
 typedef struct {
@@ -123,6 +147,7 @@ typedef struct {
     const char *runtime_dir;  /**< TSGIRuntimeDir, absolute; default DEFAULT_REL_RUNTIMEDIR */
     apr_array_header_t *groups; /**< tsgi_group_t *, explicit first */
     apr_hash_t *groups_by_name; /**< name → explicit tsgi_group_t * */
+    apr_array_header_t *references; /**< tsgi_reference_t * */
 } tsgi_global_conf_t;
 
 extern const command_rec tsgi_commands[];
@@ -144,6 +169,9 @@ int tsgi_config_is_restart(void);
  */
 int tsgi_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
+/** post_config hook: a notice for each implicit group, once, when httpd has opened its logs. */
+int tsgi_config_announce(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+
 /* ---- per request, in Apache children ------------------------------------------------ */
 
 /** Where a request goes. Lives in r->pool. */
@@ -152,13 +180,17 @@ typedef struct {
     const char *mount;      /**< the part of r->uri that the alias matched; "" at the root */
     const char *path_info;  /**< decoded, the rest of r->uri; "" or begins with "/" */
     apr_uint32_t mount_length; /**< bytes of the raw request target that the mount covers */
+    const char *script;     /**< absolute path of the script; r->filename may differ when it is missing */
     const char *target;     /**< the request target to send: r->unparsed_uri, or rebuilt if r->uri was rewritten */
     tsgi_group_t *group;    /**< set by tsgi_map_route() */
     tsgi_app_t *app;
     tsgi_pass_t pass_authorization;
 } tsgi_route_t;
 
-/** translate_name hook: the first alias that matches decides; sets filename, path_info, handler. */
+/**
+ * translate_name hook: the first alias that matches decides; sets filename, path_info, handler. What it
+ * found stands in r->request_config of this module, which is tsgi_map.c's alone.
+ */
 int tsgi_map_translate(request_rec *r);
 /**
  * Finds group and application group of a request that tsgi_map_translate() took; logs why not.

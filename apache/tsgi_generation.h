@@ -11,6 +11,8 @@
 
 #include "tsgi_config.h"
 #include "../native/wire/tsgi_wire.h"
+#include "ap_mpm.h"
+#include "scoreboard.h"
 
 typedef struct tsgi_pool_t tsgi_pool_t; /* tsgi_pool.h: connections of one child to one slot */
 
@@ -26,8 +28,10 @@ typedef struct {
 /** Load counters of an application group, in memory shared by Apache's children only. */
 typedef struct {
     int rows, slots;
+    apr_uint32_t *used;    /**< rows that were ever claimed: no need to look beyond */
     apr_uint32_t *owner;   /**< [rows]: pid of the child that has the row, 0 = free */
-    apr_uint32_t *inhand;  /**< [rows * slots] */
+    apr_uint32_t *inhand;  /**< [slots * rows]: the counts of one slot lie together */
+    apr_size_t size;       /**< of the mapping that begins at used; 0 = none */
 } tsgi_load_t;
 
 /** The slots of one application group. */
@@ -38,8 +42,25 @@ struct tsgi_slots_t {
     tsgi_slot_t *slots;
     tsgi_load_t load;
     int row;               /**< child only: its row in load, −1 = none (then counts are not shared) */
+    apr_uint32_t *own;     /**< child only: [slots] counts of a child that found no free row */
+
+    /* The parent's: what the supervisor is told. Copies in their own pool, new at each restart. */
+    apr_pool_t *list_pool;
+    apr_array_header_t *scripts; /**< const char * */
+    int pattern;
+    tsgi_start_t start;
+    int sent;              /**< the supervisor that runs now has the sockets */
+    int seen;              /**< the configuration that is being put in force names it */
+    int retired;           /**< not in the configuration any more: goes with the old children */
+    ap_generation_t retired_at; /**< children of httpd generations before this one still use it */
+    tsgi_slots_t *next;
 };
 
+/**
+ * RUNNING: in the configuration. RETIRING: no longer, but old Apache children may still use it; a
+ * configuration that names it again makes it RUNNING again. DRAINING: its supervisor was told to finish.
+ * DEAD: the supervisor has ended, or never ran; freed at the next occasion.
+ */
 typedef enum { TSGI_GEN_RUNNING, TSGI_GEN_RETIRING, TSGI_GEN_DRAINING, TSGI_GEN_DEAD } tsgi_gen_state_t;
 
 /** One configuration of a process group and its supervisor. In its own subpool of process->pool. */
@@ -50,13 +71,21 @@ struct tsgi_generation_t {
     unsigned char secret[TSGI_SECRET_SIZE];
     tsgi_gen_state_t state;
     apr_hash_t *slots_by_name;                 /**< application group → tsgi_slots_t * */
+    tsgi_slots_t *first_slots;                 /**< the same as a list, for walks */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
     uid_t uid;                                 /**< the workers' */
     /* The rest is the parent's, see tsgi_generation.c */
     struct tsgi_supervisor_t *supervisor;
+    server_rec *server;        /**< whose log is the group's; of the configuration in force */
+    int seen;                  /**< the configuration that is being put in force names it */
+    ap_generation_t retired_at; /**< children of httpd generations before this one still use it */
+    apr_time_t retire_by;      /**< drained then, whatever the children do */
     tsgi_generation_t *next;
 };
+
+/** Drain what retires after this time even if old Apache children live on. */
+#define TSGI_DRAIN_TIMEOUT apr_time_from_sec(60)
 
 /**
  * post_config: brings the runtime in line with the configuration: keeps, makes and retires
@@ -69,7 +98,10 @@ void tsgi_generation_child_init(apr_pool_t *pchild, server_rec *s);
 /** child_status: zeroes rows of children that have gone; retires generations. */
 void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen, int slot,
                                   mpm_child_status status);
-/** monitor (once a second, parent): respawn after back-off, drain what retires. */
+/**
+ * monitor (parent; about every 10 s, the loops of httpd's MPMs call it no more often): drains what
+ * retires, kills what drains too long. Respawns don't wait for it, see tsgi_timer.h.
+ */
 int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
 
 /** Requests in hand of a slot: own row and all others. Any thread of a child. */

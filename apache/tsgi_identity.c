@@ -216,7 +216,7 @@ static const char *too_many_groups(apr_pool_t *p, const tsgi_identity_t *out)
 }
 
 /* What initgroups() would set. */
-static const char *own_groups(apr_pool_t *p, const tsgi_options_t *options, tsgi_identity_t *out)
+static const char *own_groups(apr_pool_t *p, tsgi_identity_t *out)
 {
     if (out->name[0] == '#') { /* no entry in passwd: no groups of its own */
         add_group(out, out->gid);
@@ -343,7 +343,7 @@ static const char *resolve_as_root(apr_pool_t *p, const tsgi_options_t *options,
     if (error == NULL) {
         error = options->supplementary_groups != NULL
                     ? named_groups(p, options->supplementary_groups, out)
-                    : own_groups(p, options, out);
+                    : own_groups(p, out);
     }
     if (error == NULL) {
         error = refuse_root(p, options, out);

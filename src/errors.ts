@@ -56,6 +56,11 @@ export const errorTable = {
   511: {
     text: 'worker {slot} of {application} (pid {pid}) sent a message that is not understood: {reason}',
   },
+  512: {
+    text:
+      'reload of {application} stopped at worker {slot}: the fresh worker did not get ready; ' +
+      'the old ones go on. Mend the app and reload again',
+  },
   // 0600–0699: loading an app
   600: { text: 'internal error while loading {script}: {reason}', status: 500 },
   601: {
@@ -137,6 +142,48 @@ export const errorTable = {
     text: 'the cache of tsx is off: {directory} {reason}; expected a directory of {user} with mode 0700',
   },
   621: { text: 'the app threw an error that nothing caught; the worker ends: {reason}' },
+  // 0700–0799: requests in the worker
+  700: { text: 'internal error while a request was served: {reason}' },
+  701: { text: 'the app threw or rejected before its response began: {reason}' },
+  702: { text: 'the app threw or rejected in the middle of its response: {reason}' },
+  703: {
+    text:
+      'the app {what} without having called startResponse; ' +
+      'expected a call of startResponse(status, headers) before the first piece of the body',
+  },
+  704: { text: 'startResponse() was called with {came}; expected {expected}' },
+  705: {
+    text: 'the app gave {came} as a piece of its body; expected a string or a Uint8Array',
+  },
+  706: {
+    text:
+      'the app returned {came}; expected a string, a Uint8Array, an iterable or async iterable of them, ' +
+      'or a promise of one of these',
+  },
+  707: {
+    text:
+      'startResponse() was called again; expected one call, or the error that makes a second one necessary ' +
+      'as its third argument',
+  },
+  708: {
+    text: 'the app announced a Content-Length of {declared} and gave {came} bytes; expected the same number',
+  },
+  709: { text: 'the fetch handler threw or rejected: {reason}' },
+  710: { text: 'the fetch handler returned {came}; expected a Response, or a promise of one' },
+  711: {
+    text:
+      'fetch handlers are served through the package srvx, which cannot be loaded: {reason}; ' +
+      'run npm ci in mod_tsgi',
+  },
+  712: {
+    text: 'the app destroyed the connection before its response was complete: {reason}',
+  },
+  713: {
+    text: 'the app wrote to res.socket what is not an HTTP response: {reason}; use res instead',
+  },
+  714: { text: 'the app answered with status {status}; expected one from 200 to 999' },
+  715: { text: 'the app could not be loaded: {reason}' },
+  720: { text: 'TSGI is not kept to: {reason}' },
   // 0900–0949: command line
   900: { text: '{file} is missing: the package has not been built yet; run `npx tsgi build`' },
   901: { text: 'the build did not succeed: see its messages above' },

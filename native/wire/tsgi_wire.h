@@ -30,11 +30,11 @@ extern "C" {
 #define TSGI_SECRET_SIZE 32
 
 /** Largest payloads, in bytes. A frame over its type's limit is a protocol violation. */
-#define TSGI_MAX_REQUEST (1024 * 1024)
-#define TSGI_MAX_RESPONSE (256 * 1024)
-#define TSGI_MAX_DATA (256 * 1024)
-#define TSGI_MAX_TRAILERS (64 * 1024)
-#define TSGI_MAX_TEXT (8 * 1024)
+#define TSGI_MAX_REQUEST 1048576 /* 1 MiB */
+#define TSGI_MAX_RESPONSE 262144 /* 256 KiB */
+#define TSGI_MAX_DATA 262144
+#define TSGI_MAX_TRAILERS 65536
+#define TSGI_MAX_TEXT 8192
 /** Most headers (or variables) in one list. */
 #define TSGI_MAX_FIELDS 4096
 

@@ -30,6 +30,8 @@ export interface BootMessage {
   readonly home?: string;
   /** TypeScript entries go through tsx even where Node strips types itself. */
   readonly forceTsx: boolean;
+  /** node:cluster tells the app that it is a cluster's worker: its entry forks when it is not. */
+  readonly clusterWorker: boolean;
 }
 
 /** Which files a worker may run: exact paths, or regular files below literal roots. */
@@ -62,6 +64,8 @@ export interface FailedMessage {
   readonly stack?: string;
   /** The entry needs tsx (enums, decorators, tsconfig paths): start again at once with forceTsx. */
   readonly needsTsx?: boolean;
+  /** The entry called cluster.fork(): start again at once with clusterWorker. */
+  readonly needsClusterWorker?: boolean;
 }
 
 /** Worker → supervisor: a line for the error log of the group's virtual host. */
@@ -74,3 +78,80 @@ export interface LogMessage {
 
 export type ToWorker = BootMessage | DrainMessage;
 export type ToSupervisor = ReadyMessage | FailedMessage | LogMessage;
+
+/**
+ * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.
+ */
+export function encodeMessage(message: ToWorker | ToSupervisor): string {
+  const escape = (char: string): string =>
+    `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(message).replace(/[\u007f-\uffff]/g, escape) + '\n';
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function parseFields(line: string): Fields {
+  const value: unknown = JSON.parse(line);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError('expected a JSON object');
+  }
+  return value as Fields;
+}
+
+function field<T>(fields: Fields, name: string, is: (value: unknown) => value is T): T {
+  const value = fields[name];
+  if (!is(value)) throw new TypeError(`field ${name} is ${JSON.stringify(value) ?? 'missing'}`);
+  return value;
+}
+
+const isString = (value: unknown): value is string => typeof value === 'string';
+const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
+const isStrings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every(isString);
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isLevel = (value: unknown): value is number => isCount(value) && value <= 7;
+const isCode = (value: unknown): value is number => isCount(value) && value <= 9999;
+
+/**
+ * Reads a line that came from a worker. Apps run in that process, so nothing in it is trusted.
+ * @throws TypeError or SyntaxError that says what is wrong.
+ */
+export function parseToSupervisor(line: string): ToSupervisor {
+  const fields = parseFields(line);
+  switch (fields['type']) {
+    case 'ready':
+      return { type: 'ready', entries: field(fields, 'entries', isStrings) };
+    case 'failed':
+      return {
+        type: 'failed',
+        code: field(fields, 'code', isCode),
+        message: field(fields, 'message', isString),
+        ...('stack' in fields && { stack: field(fields, 'stack', isString) }),
+        ...('needsTsx' in fields && { needsTsx: field(fields, 'needsTsx', isBoolean) }),
+        ...('needsClusterWorker' in fields && {
+          needsClusterWorker: field(fields, 'needsClusterWorker', isBoolean),
+        }),
+      };
+    case 'log':
+      return {
+        type: 'log',
+        level: field(fields, 'level', isLevel),
+        text: field(fields, 'text', isString),
+      };
+    default:
+      throw new TypeError(`type is ${JSON.stringify(fields['type']) ?? 'missing'}`);
+  }
+}
+
+/**
+ * Reads a line that came from the supervisor, which is of the same version and whose fields are
+ * therefore taken as they are.
+ * @throws TypeError or SyntaxError if it is no message at all.
+ */
+export function parseToWorker(line: string): ToWorker {
+  const fields = parseFields(line);
+  if (fields['type'] !== 'boot' && fields['type'] !== 'drain') {
+    throw new TypeError(`type is ${JSON.stringify(fields['type']) ?? 'missing'}`);
+  }
+  return fields as unknown as ToWorker;
+}

@@ -24,6 +24,10 @@ export interface HttpdOptions {
   /** Further modules by name, e.g. 'ssl'. */
   readonly modules?: readonly string[];
   readonly logLevel?: string;
+  /** Replaces the harness's few children and threads. */
+  readonly limits?: string;
+  /** Off for benchmarks. */
+  readonly accessLog?: boolean;
 }
 
 const MODULES =
@@ -66,9 +70,10 @@ function frame(o: HttpdOptions, dir: string, port: number): string {
   const mpm = o.mpm ?? 'event';
   const users = o.asRoot ? `User www-data\nGroup www-data\n` : '';
   const limits =
-    mpm === 'prefork'
+    o.limits ??
+    (mpm === 'prefork'
       ? 'StartServers 4\nMinSpareServers 2\nMaxRequestWorkers 16\n'
-      : 'StartServers 2\nServerLimit 3\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 48\nMinSpareThreads 16\nMaxSpareThreads 48\n';
+      : 'StartServers 2\nServerLimit 3\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 48\nMinSpareThreads 16\nMaxSpareThreads 48\n');
   return `ServerRoot "${dir}"
 DefaultRuntimeDir "${dir}/run"
 PidFile "${dir}/httpd.pid"
@@ -80,7 +85,7 @@ ${users}${limits}
 ErrorLog "${dir}/error.log"
 LogLevel ${o.logLevel ?? (process.env['TSGI_TRACE'] ? 'info tsgi:trace4' : 'info')}
 LogFormat "%m %U%q %>s %B %{TSGI_REQUEST_ID}e" test
-CustomLog "${dir}/access.log" test
+${o.accessLog === false ? '' : `CustomLog "${dir}/access.log" test`}
 TSGIRuntimeDir "${dir}/run"
 TSGINode "${process.env['TSGI_TEST_NODE'] ?? process.execPath}"
 DocumentRoot "${dir}/htdocs"

@@ -26,7 +26,7 @@ typedef struct {
     tsgi_str_t data; /* of types whose payload has no form */
 } any_t;
 
-/* Reads a list to its end; 1 if it held as many fields as it promised and no byte more. */
+/* Reads a list to its end; 1 if it held what it promised and no byte more. */
 static int any_collect(tsgi_fields_t list, tsgi_field_t *fields, size_t *n)
 {
     const uint32_t promised = list.left;
@@ -38,7 +38,7 @@ static int any_collect(tsgi_fields_t list, tsgi_field_t *fields, size_t *n)
     return *n == promised && list.p == list.end && !tsgi_fields_next(&list, &none);
 }
 
-/* TSGI_E_* or 0; 1 if a decoder said yes to a list that tsgi_fields_next() cannot read. */
+/* TSGI_E_* or 0; 1 if a decoder passed a list that tsgi_fields_next() cannot read. */
 static int any_decode(uint8_t type, const uint8_t *payload, size_t n, any_t *out)
 {
     tsgi_fields_t headers = {NULL, NULL, 0}, vars = {NULL, NULL, 0};

@@ -147,7 +147,7 @@ static const golden_t goldens[] = {
 
 #define UNPATCHED ((size_t)-1)
 
-/* A golden frame with one byte changed (at; counted from the frame's first byte), and then
+/* A golden frame with one byte changed (at; counted from the frame's first byte), then
  * its payload and its length field made longer by zeros, or shorter. */
 typedef struct {
     const char *sentence; /* the rule that is broken */

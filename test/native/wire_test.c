@@ -15,7 +15,7 @@
 static any_t first, second; /* too large for a stack */
 static uint8_t out[TSGI_FRAME_HEADER + TSGI_MAX_REQUEST];
 
-/* A copy of exactly n bytes, so that AddressSanitizer sees a read of one byte too many. */
+/* A copy of exactly n bytes: AddressSanitizer sees a read of one byte too many. */
 static uint8_t *heap_copy(const uint8_t *bytes, size_t n)
 {
     uint8_t *copy = malloc(n);
@@ -51,7 +51,7 @@ static int receive(tsgi_sender_t sender, const uint8_t *frame, size_t n, any_t *
     return any_decode(header.type, frame + TSGI_FRAME_HEADER, n - TSGI_FRAME_HEADER, any);
 }
 
-/* ---- golden frames ------------------------------------------------------------------ */
+/* ---- golden frames ---------------------------------------------------------------- */
 
 static void test_golden_round_trip(void)
 {
@@ -113,7 +113,7 @@ static void test_golden_texts(void)
     CHECK(first.unavailable.code == 503 && first.unavailable.retry_after == 10);
 }
 
-/* ---- splits and truncation ---------------------------------------------------------- */
+/* ---- splits and truncation -------------------------------------------------------- */
 
 static void test_header_split(void)
 {
@@ -165,7 +165,7 @@ static void test_payload_any_byte_changed(void)
         for (size_t at = 0; at < g->len; at++) {
             for (unsigned byte = 0; byte < 256; byte++) {
                 frame[at] = (uint8_t)byte;
-                /* Whatever it says, it says it without a read outside and consistently. */
+                /* Whatever it says, it says it without a read outside. */
                 CHECK(receive(g->sender, frame, g->len, &first) <= 0);
             }
             frame[at] = g->bytes[at];
@@ -174,7 +174,7 @@ static void test_payload_any_byte_changed(void)
     }
 }
 
-/* ---- breaches ----------------------------------------------------------------------- */
+/* ---- breaches --------------------------------------------------------------------- */
 
 /* The frame of a breach in exactly *n bytes; the caller frees it. */
 static uint8_t *breach_frame(const breach_t *breach, size_t *n)
@@ -237,7 +237,7 @@ static void test_flags(void)
     }
 }
 
-/* ---- limits of the frame header ----------------------------------------------------- */
+/* ---- limits of the frame header --------------------------------------------------- */
 
 typedef struct {
     uint8_t type, flags;
@@ -288,7 +288,7 @@ static void test_limits(void)
     }
 }
 
-/* ---- ABORT and LOG ------------------------------------------------------------------ */
+/* ---- ABORT and LOG ---------------------------------------------------------------- */
 
 static void test_text_cut(void)
 {
@@ -320,7 +320,7 @@ static void test_text_refusals(void)
           TSGI_E_SIZE);
 }
 
-/* ---- versions, secrets, errors ------------------------------------------------------ */
+/* ---- versions, secrets, errors ---------------------------------------------------- */
 
 static void test_versions(void)
 {
@@ -362,7 +362,7 @@ static void test_error_texts(void)
     CHECK(strcmp(tsgi_wire_strerror(-2147483647), "unknown error") == 0);
 }
 
-/* ---- names and values --------------------------------------------------------------- */
+/* ---- names and values ------------------------------------------------------------- */
 
 static void test_tokens_found(void)
 {
@@ -473,7 +473,7 @@ static void test_values(void)
     }
 }
 
-/* ---- seeds of the fuzz target ------------------------------------------------------- */
+/* ---- seeds of the fuzz target ----------------------------------------------------- */
 
 /* lead: the first byte of a seed, see wire_fuzz.c. */
 static int write_seed(const char *dir, const char *kind, const char *name, uint8_t lead,
@@ -501,6 +501,20 @@ static uint8_t stream_of(tsgi_sender_t sender)
     return sender == TSGI_FROM_APACHE ? 0x80 : 0xC0;
 }
 
+/* All frames of one direction behind each other. */
+static int write_conversation(const char *dir, tsgi_sender_t sender)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < GOLDENS; i++) {
+        if (goldens[i].sender == sender) {
+            memcpy(out + n, goldens[i].bytes, goldens[i].len);
+            n += goldens[i].len;
+        }
+    }
+    return write_seed(dir, "stream", sender == TSGI_FROM_APACHE ? "apache" : "worker",
+                      stream_of(sender), out, n);
+}
+
 static int write_corpus(const char *dir)
 {
     int failed = 0;
@@ -518,7 +532,17 @@ static int write_corpus(const char *dir)
         failed |= write_seed(dir, "breach", breaches[i].sentence, lead, frame, n);
         free(frame);
     }
-    return failed;
+    /* What an encoder gets: status, reason, names and values by turns. */
+    static const uint8_t fields[] = "\xC8\x00"
+                                    "\x02OK"
+                                    "\x04Host\x01"
+                                    "a"
+                                    "\x05X-Odd\x00"
+                                    "\x03"
+                                    "bad";
+    failed |= write_seed(dir, "encode", "fields", 0xA0, fields, sizeof(fields) - 1);
+    return failed | write_conversation(dir, TSGI_FROM_APACHE) |
+           write_conversation(dir, TSGI_FROM_WORKER);
 }
 
 static const tap_test_t tests[] = {

@@ -1,0 +1,430 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "tsgi_balance.h"
+#include "tsgi_pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A live worker greets within a turn of its loop. After this long another one with an idle connection
+ * gets the request, though it has more in hand. */
+#define GREETING_PATIENCE_MS 10
+/* While somebody serves, silent slots are looked at this often. */
+#define PROBE_INTERVAL (20 * 1000)
+/* When a connect may be tried again: backlog full; worker hung up; nobody there. */
+#define RETRY_FULL (10 * 1000)
+#define RETRY_CLOSED (100 * 1000)
+#define RETRY_UNAVAILABLE (500 * 1000)
+/* Connections that other threads give back come into view this often. */
+#define LOOK_AGAIN_MS 50
+
+/* ---- leases ------------------------------------------------------------------------- */
+
+static tsgi_pool_t *slot_pool(const tsgi_slots_t *slots, int slot)
+{
+    return slots->slots[slot].pool;
+}
+
+static void lease_begin(tsgi_lease_t *lease, tsgi_slots_t *slots, int slot,
+                        tsgi_connection_t *connection)
+{
+    lease->slots = slots;
+    lease->slot = slot;
+    lease->connection = connection;
+    tsgi_load_add(slots, slot);
+}
+
+void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now)
+{
+    tsgi_load_sub(lease->slots, lease->slot);
+    tsgi_pool_give(slot_pool(lease->slots, lease->slot), lease->connection, now);
+    lease->connection = NULL;
+}
+
+void tsgi_lease_drop(tsgi_lease_t *lease)
+{
+    if (lease->connection != NULL) {
+        tsgi_load_sub(lease->slots, lease->slot);
+        tsgi_connection_close(lease->connection);
+        lease->connection = NULL;
+    }
+}
+
+void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now)
+{
+    if (lease->connection == NULL) {
+        return;
+    }
+    tsgi_pool_t *pool = slot_pool(lease->slots, lease->slot);
+    tsgi_pool_penalise(pool, now);
+    tsgi_pool_set_alive(pool, 0);
+    tsgi_pool_sweep(pool); /* its other idle connections have probably ended too */
+    tsgi_lease_drop(lease);
+}
+
+/* ---- the quick way ------------------------------------------------------------------ */
+
+/* What one look at all slots finds. −1: none. */
+typedef struct {
+    int ready; /* fewest in hand among those with an idle connection */
+    int alive; /* fewest in hand among those that speak but have no idle connection */
+    apr_uint32_t ready_load, alive_load;
+} choice_t;
+
+/* Penalised slots count as if they had much in hand: they are the last, but not nobody. */
+#define PENALTY_LOAD (1u << 20)
+
+static choice_t look(tsgi_slots_t *slots, apr_time_t now)
+{
+    choice_t choice = {-1, -1, 0, 0};
+    const unsigned n = (unsigned)slots->nslots;
+    const unsigned first = n > 1 ? tsgi_pool_turn(slot_pool(slots, 0)) % n : 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        const int slot = (int)((first + i) % n);
+        const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, slot), now);
+        if (hints.ready <= 0 && !hints.is_alive) {
+            continue;
+        }
+        const apr_uint32_t load =
+            tsgi_load_get(slots, slot) + (hints.is_penalised ? PENALTY_LOAD : 0);
+        if (hints.ready > 0 && (choice.ready < 0 || load < choice.ready_load)) {
+            choice.ready = slot;
+            choice.ready_load = load;
+        }
+        else if (hints.ready <= 0 && (choice.alive < 0 || load < choice.alive_load)) {
+            choice.alive = slot;
+            choice.alive_load = load;
+        }
+    }
+    return choice;
+}
+
+static int take_ready(tsgi_slots_t *slots, int slot, tsgi_lease_t *lease)
+{
+    tsgi_connection_t *connection = tsgi_pool_take(slot_pool(slots, slot));
+    if (connection == NULL) {
+        return 0; /* another thread was faster */
+    }
+    lease_begin(lease, slots, slot, connection);
+    return 1;
+}
+
+static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error)
+{
+    tsgi_connection_t *connection = tsgi_pool_take_pending(slot_pool(slots, slot));
+    if (connection != NULL) {
+        return connection;
+    }
+    return tsgi_connection_open(slots->slots[slot].path, error);
+}
+
+static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot, const char *why)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                  TSGI_LOGNO(0185) "group %s, worker %d: wrong greeting: %s; its connection is "
+                                   "closed",
+                  slots->generation->group, slot, why);
+}
+
+/*
+ * Reads the greeting of a PENDING connection and keeps the books of the slot. Afterwards the connection
+ * belongs to the caller still if the answer is NONE or HELLO; else it is closed.
+ */
+static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
+                             tsgi_connection_t *connection, tsgi_unavailable_t *unavailable)
+{
+    tsgi_pool_t *pool = slot_pool(slots, slot);
+    const char *why = "";
+    const tsgi_greeting_t greeting =
+        tsgi_connection_greet(connection, slots->generation->id, unavailable, &why);
+
+    if (greeting == TSGI_GREETING_HELLO) {
+        tsgi_pool_set_alive(pool, 1);
+    }
+    else if (greeting != TSGI_GREETING_NONE) {
+        if (greeting == TSGI_GREETING_WRONG) {
+            log_wrong_greeting(r, slots, slot, why);
+        }
+        tsgi_pool_set_alive(pool, 0);
+        tsgi_connection_close(connection);
+    }
+    return greeting;
+}
+
+/* A new connection to a slot that is known to speak: its HELLO is a turn of the worker's loop away. */
+static int take_alive(request_rec *r, const tsgi_client_t *client, tsgi_slots_t *slots,
+                      int slot, tsgi_lease_t *lease)
+{
+    struct pollfd fds[2];
+    tsgi_unavailable_t unavailable;
+    int error;
+    tsgi_connection_t *connection = open_pending(slots, slot, &error);
+
+    if (connection == NULL) {
+        tsgi_pool_penalise(slot_pool(slots, slot), apr_time_now());
+        return 0;
+    }
+    fds[0] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
+    (void)tsgi_client_wait(client, fds, 1, GREETING_PATIENCE_MS, 0);
+    switch (greet(r, slots, slot, connection, &unavailable)) {
+    case TSGI_GREETING_HELLO:
+        lease_begin(lease, slots, slot, connection);
+        return 1;
+    case TSGI_GREETING_NONE:
+        tsgi_pool_give_pending(slot_pool(slots, slot), connection);
+        tsgi_pool_penalise(slot_pool(slots, slot), apr_time_now());
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* Lets silent slots become candidates again, though others can serve: asks them now and then. */
+static void probe_silent(request_rec *r, tsgi_slots_t *slots, apr_time_t now)
+{
+    for (int slot = 0; slot < slots->nslots; slot++) {
+        tsgi_pool_t *pool = slot_pool(slots, slot);
+        const tsgi_pool_hints_t hints = tsgi_pool_hints(pool, now);
+        if (hints.is_alive || hints.ready > 0 ||
+            !tsgi_pool_may_probe(pool, now, PROBE_INTERVAL)) {
+            continue;
+        }
+        tsgi_unavailable_t unavailable;
+        int error;
+        tsgi_connection_t *connection = open_pending(slots, slot, &error);
+        if (connection == NULL) {
+            continue;
+        }
+        const tsgi_greeting_t greeting = greet(r, slots, slot, connection, &unavailable);
+        if (greeting == TSGI_GREETING_HELLO) {
+            tsgi_pool_give(pool, connection, now);
+        }
+        else if (greeting == TSGI_GREETING_NONE) {
+            tsgi_pool_give_pending(pool, connection);
+        }
+    }
+}
+
+/* ---- waiting ------------------------------------------------------------------------ */
+
+/* One slot in the eyes of a thread that waits. */
+typedef struct {
+    tsgi_connection_t *connection; /* PENDING, ours meanwhile */
+    apr_time_t retry_at;           /* without a connection: when to try again */
+    apr_time_t full_since;         /* first EAGAIN of connect(), 0 = none */
+    tsgi_unavailable_t unavailable;
+    int is_unavailable, is_refused; /* by the supervisor; by connect() with another error than EAGAIN */
+    int error;
+} seat_t;
+
+typedef struct {
+    request_rec *r;
+    tsgi_slots_t *slots;
+    seat_t *seats;
+    struct pollfd *fds; /* room for nslots + the client */
+    int *fd_slots;      /* which slot fds[i] belongs to */
+    tsgi_error_t *error;
+} waiting_t;
+
+static void seat_connect(waiting_t *w, int slot, apr_time_t now)
+{
+    seat_t *seat = &w->seats[slot];
+    int error = 0;
+
+    seat->connection = open_pending(w->slots, slot, &error);
+    if (seat->connection != NULL) {
+        seat->full_since = 0;
+        seat->is_refused = 0;
+        return;
+    }
+    seat->error = error;
+    if (error == EAGAIN) {
+        seat->full_since = seat->full_since != 0 ? seat->full_since : now;
+        seat->retry_at = now + RETRY_FULL;
+        seat->is_refused = now - seat->full_since >
+                           apr_time_from_msec(w->slots->generation->connect_timeout);
+        return;
+    }
+    seat->is_refused = 1;
+    seat->retry_at = now + RETRY_CLOSED;
+}
+
+/* @return 1 if the slot has said HELLO, 0 otherwise; the seat's books are kept. */
+static int seat_listen(waiting_t *w, int slot, apr_time_t now)
+{
+    seat_t *seat = &w->seats[slot];
+    switch (greet(w->r, w->slots, slot, seat->connection, &seat->unavailable)) {
+    case TSGI_GREETING_HELLO:
+        return 1;
+    case TSGI_GREETING_NONE:
+        return 0;
+    case TSGI_GREETING_UNAVAILABLE:
+        seat->is_unavailable = 1;
+        seat->retry_at = now + RETRY_UNAVAILABLE;
+        break;
+    case TSGI_GREETING_CLOSED:
+    case TSGI_GREETING_WRONG:
+        seat->retry_at = now + RETRY_CLOSED;
+        break;
+    }
+    seat->connection = NULL;
+    return 0;
+}
+
+/* All slots are away: says why. @return 0 if there is still hope. */
+static int all_away(waiting_t *w)
+{
+    int unavailable = -1, refused = -1;
+    for (int slot = 0; slot < w->slots->nslots; slot++) {
+        const seat_t *seat = &w->seats[slot];
+        if (seat->is_unavailable) {
+            unavailable = slot;
+        }
+        else if (seat->is_refused) {
+            refused = slot;
+        }
+        else {
+            return 0;
+        }
+    }
+    if (unavailable >= 0) {
+        const tsgi_unavailable_t *answer = &w->seats[unavailable].unavailable;
+        w->error->kind = TSGI_FAIL_UNAVAILABLE;
+        w->error->code = answer->code;
+        w->error->retry_after = answer->retry_after;
+        return 1;
+    }
+    w->error->kind = TSGI_FAIL_CONNECT;
+    w->error->os_error = refused >= 0 ? w->seats[refused].error : 0;
+    return 1;
+}
+
+/* Connects where it is time to. @return how many entries of fds are set. */
+static nfds_t prepare_fds(waiting_t *w, apr_time_t now)
+{
+    nfds_t n = 0;
+    for (int slot = 0; slot < w->slots->nslots; slot++) {
+        seat_t *seat = &w->seats[slot];
+        if (seat->connection == NULL && now >= seat->retry_at) {
+            seat_connect(w, slot, now);
+        }
+        if (seat->connection != NULL) {
+            w->fds[n] = (struct pollfd){.fd = seat->connection->fd, .events = POLLIN};
+            w->fd_slots[n] = slot;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Reads all greetings that came; the least loaded of the slots is leased, the others become READY. */
+static int hear(waiting_t *w, nfds_t n, tsgi_lease_t *lease)
+{
+    const apr_time_t now = apr_time_now();
+    int best = -1;
+    apr_uint32_t best_load = 0;
+
+    for (nfds_t i = 0; i < n; i++) {
+        const int slot = w->fd_slots[i];
+        if (w->fds[i].revents == 0 || !seat_listen(w, slot, now)) {
+            continue;
+        }
+        const apr_uint32_t load = tsgi_load_get(w->slots, slot);
+        const int loser = best >= 0 && load >= best_load ? slot : best;
+        if (loser >= 0) {
+            tsgi_pool_give(slot_pool(w->slots, loser), w->seats[loser].connection, now);
+            w->seats[loser].connection = NULL;
+        }
+        if (loser != slot) {
+            best = slot;
+            best_load = load;
+        }
+    }
+    if (best < 0) {
+        return 0;
+    }
+    lease_begin(lease, w->slots, best, w->seats[best].connection);
+    w->seats[best].connection = NULL;
+    return 1;
+}
+
+static int wait_loop(waiting_t *w, const tsgi_client_t *client, apr_time_t deadline,
+                     tsgi_lease_t *lease)
+{
+    for (;;) {
+        const apr_time_t now = apr_time_now();
+        const choice_t choice = look(w->slots, now);
+        if (choice.ready >= 0 && take_ready(w->slots, choice.ready, lease)) {
+            return 1;
+        }
+        const nfds_t n = prepare_fds(w, now);
+        if (all_away(w)) {
+            return 0;
+        }
+        if (now >= deadline) {
+            w->error->kind = TSGI_FAIL_QUEUE;
+            return 0;
+        }
+        apr_time_t left = (deadline - now + 999) / 1000;
+        left = left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS;
+        if (n < (nfds_t)w->slots->nslots && left > RETRY_FULL / 1000) {
+            left = RETRY_FULL / 1000;
+        }
+        if (tsgi_client_wait(client, w->fds, n, (int)left, 0) == TSGI_WAIT_GONE) {
+            w->error->kind = TSGI_FAIL_CLIENT;
+            return 0;
+        }
+        if (hear(w, n, lease)) {
+            return 1;
+        }
+        if (all_away(w)) {
+            return 0;
+        }
+    }
+}
+
+static int wait_for_hello(request_rec *r, const tsgi_client_t *client, tsgi_slots_t *slots,
+                          apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
+{
+    const apr_size_t n = (apr_size_t)slots->nslots;
+    waiting_t w = {.r = r, .slots = slots, .error = error};
+    w.seats = apr_pcalloc(r->pool, n * sizeof(*w.seats));
+    w.fds = apr_pcalloc(r->pool, (n + 1) * sizeof(*w.fds));
+    w.fd_slots = apr_pcalloc(r->pool, n * sizeof(*w.fd_slots));
+
+    const int is_leased = wait_loop(&w, client, deadline, lease);
+    for (int slot = 0; slot < slots->nslots; slot++) {
+        if (w.seats[slot].connection != NULL) {
+            tsgi_pool_give_pending(slot_pool(slots, slot), w.seats[slot].connection);
+        }
+    }
+    return is_leased;
+}
+
+/* ---- */
+
+int tsgi_balance_acquire(request_rec *r, const tsgi_client_t *client, tsgi_slots_t *slots,
+                         apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
+{
+    /* The request's own time is late by what the request took so far: near enough for hints. */
+    const apr_time_t now = slots->nslots > 1 ? apr_time_now() : r->request_time;
+    const choice_t choice = look(slots, now);
+    const int is_ready_best =
+        choice.ready >= 0 && (choice.alive < 0 || choice.ready_load <= choice.alive_load);
+
+    lease->connection = NULL;
+    if (slots->nslots > 1 && choice.ready >= 0) {
+        probe_silent(r, slots, now);
+    }
+    if (is_ready_best && take_ready(slots, choice.ready, lease)) {
+        return 1;
+    }
+    if (choice.alive >= 0 && !is_ready_best &&
+        take_alive(r, client, slots, choice.alive, lease)) {
+        return 1;
+    }
+    if (choice.ready >= 0 && take_ready(slots, choice.ready, lease)) {
+        return 1;
+    }
+    return wait_for_hello(r, client, slots, deadline, lease, error);
+}

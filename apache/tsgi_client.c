@@ -1,0 +1,70 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "tsgi_client.h"
+
+#include "apr_portable.h"
+#include "http_core.h"
+
+#include <errno.h>
+
+/* How often c->aborted is looked at, and how often input is tried, where no socket can be polled. */
+#define GONE_TICK_MS 200
+#define INPUT_TICK_MS 5
+
+void tsgi_client_init(tsgi_client_t *client, request_rec *r)
+{
+    client->c = r->connection;
+    client->fd = -1;
+    if (r->connection->master == NULL) {
+        apr_socket_t *socket = ap_get_conn_socket(r->connection);
+        apr_os_sock_t fd;
+        if (socket != NULL && apr_os_sock_get(&fd, socket) == APR_SUCCESS) {
+            client->fd = fd;
+        }
+    }
+}
+
+static int poll_retry(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    const int rc = poll(fds, n, timeout_ms);
+    if (rc < 0 && errno == EINTR) {
+        return 0; /* callers compute the time that is left and come again */
+    }
+    return rc;
+}
+
+static tsgi_wait_t wait_by_ticks(const tsgi_client_t *client, struct pollfd *fds, nfds_t n,
+                                 int timeout_ms, int want_input)
+{
+    const int longest = want_input ? INPUT_TICK_MS : GONE_TICK_MS;
+    const int tick = timeout_ms < longest ? timeout_ms : longest;
+    const int rc = poll_retry(fds, n, tick);
+    if (client->c->aborted) {
+        return TSGI_WAIT_GONE;
+    }
+    return rc != 0 || want_input ? TSGI_WAIT_READY : TSGI_WAIT_TIMEOUT;
+}
+
+tsgi_wait_t tsgi_client_wait(const tsgi_client_t *client, struct pollfd *fds, nfds_t n,
+                             int timeout_ms, int want_input)
+{
+    if (client->c->aborted) {
+        return TSGI_WAIT_GONE;
+    }
+    if (client->fd < 0) {
+        return wait_by_ticks(client, fds, n, timeout_ms, want_input);
+    }
+    /* POLLRDHUP: a client that has closed its half has gone, as for node:http. */
+    struct pollfd *own = &fds[n];
+    own->fd = client->fd;
+    own->events = (short)(POLLRDHUP | (want_input ? POLLIN : 0));
+    own->revents = 0;
+    const int rc = poll_retry(fds, n + 1, timeout_ms);
+    if (rc <= 0) {
+        return rc < 0 ? TSGI_WAIT_READY : TSGI_WAIT_TIMEOUT;
+    }
+    if (own->revents == 0 || rc > 1) {
+        return TSGI_WAIT_READY; /* what a worker has to say comes first */
+    }
+    /* With input wanted, its end is found by whoever reads: what came before the end still counts. */
+    return want_input ? TSGI_WAIT_READY : TSGI_WAIT_GONE;
+}

@@ -1,0 +1,287 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "tsgi_connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Most answers and most heads fit; larger ones grow their buffer until the connection is idle again. */
+#define IN_SIZE (16 * 1024)
+#define OUT_SIZE (8 * 1024)
+
+static int socket_connect(int fd, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const size_t length = strlen(path);
+    if (length >= sizeof(address.sun_path)) {
+        return ENAMETOOLONG;
+    }
+    memcpy(address.sun_path, path, length);
+    int rc;
+    do {
+        rc = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 ? 0 : errno;
+}
+
+/*
+ * connect() must not wait (the socket is non-blocking for it), recv() should: one system call is then
+ * both the wait and the read. Everything else says MSG_DONTWAIT.
+ */
+static int socket_prepare(int fd)
+{
+    const struct timeval wait = {0, TSGI_FIRST_WAIT_MS * 1000};
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) != 0) {
+        return errno;
+    }
+    return 0;
+}
+
+tsgi_connection_t *tsgi_connection_open(const char *path, int *error)
+{
+    tsgi_connection_t *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL) {
+        *error = ENOMEM;
+        return NULL;
+    }
+    connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *error = connection->fd < 0 ? errno : socket_connect(connection->fd, path);
+    if (*error == 0) {
+        *error = socket_prepare(connection->fd);
+    }
+    if (*error == 0) {
+        connection->in = malloc(IN_SIZE);
+        connection->out = malloc(OUT_SIZE);
+        *error = connection->in != NULL && connection->out != NULL ? 0 : ENOMEM;
+    }
+    if (*error != 0) {
+        tsgi_connection_close(connection);
+        return NULL;
+    }
+    connection->in_size = IN_SIZE;
+    connection->out_size = OUT_SIZE;
+    return connection;
+}
+
+void tsgi_connection_close(tsgi_connection_t *connection)
+{
+    if (connection == NULL) {
+        return;
+    }
+    if (connection->fd >= 0) {
+        close(connection->fd);
+    }
+    free(connection->in);
+    free(connection->out);
+    free(connection);
+}
+
+/* ---- receiving ---------------------------------------------------------------------- */
+
+/* Moves what is buffered to the front and makes the buffer at least `size` bytes large. */
+static int buffer_make_room(tsgi_connection_t *connection, size_t size)
+{
+    const size_t buffered = tsgi_connection_buffered(connection);
+    if (connection->in_at > 0) {
+        memmove(connection->in, connection->in + connection->in_at, buffered);
+        connection->in_at = 0;
+        connection->in_end = buffered;
+    }
+    if (size > connection->in_size) {
+        uint8_t *larger = realloc(connection->in, size);
+        if (larger == NULL) {
+            return 0;
+        }
+        connection->in = larger;
+        connection->in_size = size;
+    }
+    return 1;
+}
+
+long tsgi_connection_fill(tsgi_connection_t *connection, int wait)
+{
+    if (connection->in_at == connection->in_end) {
+        connection->in_at = connection->in_end = 0;
+    }
+    if (connection->in_end == connection->in_size &&
+        !buffer_make_room(connection, connection->in_size)) {
+        return -ENOMEM;
+    }
+    if (connection->in_end == connection->in_size) {
+        return -ENOBUFS; /* a full buffer that nobody consumes: tsgi_connection_frame() grows it */
+    }
+    ssize_t n;
+    do {
+        n = recv(connection->fd, connection->in + connection->in_end,
+                 connection->in_size - connection->in_end, wait ? 0 : MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return -errno;
+    }
+    connection->in_end += (size_t)n;
+    return (long)n;
+}
+
+long tsgi_connection_read(tsgi_connection_t *connection, char *data, size_t size)
+{
+    struct iovec parts[2] = {{data, size}, {connection->in, connection->in_size}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t n;
+    do {
+        n = recvmsg(connection->fd, &message, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return -errno;
+    }
+    connection->in_at = 0;
+    connection->in_end = (size_t)n > size ? (size_t)n - size : 0;
+    return (long)((size_t)n - connection->in_end);
+}
+
+int tsgi_connection_frame(tsgi_connection_t *connection, tsgi_frame_t *frame,
+                          const uint8_t **payload)
+{
+    const uint8_t *p = connection->in + connection->in_at;
+    const size_t buffered = tsgi_connection_buffered(connection);
+    *payload = NULL;
+    const int rc = tsgi_frame_decode(p, buffered, TSGI_FROM_WORKER, frame);
+    if (rc <= 0 || frame->type == TSGI_T_DATA) {
+        return rc;
+    }
+    const size_t whole = TSGI_FRAME_HEADER + (size_t)frame->length;
+    if (buffered < whole) {
+        /* The codec has checked length against the type's limit: at most 256 KiB. */
+        if (connection->in_size - connection->in_at < whole &&
+            !buffer_make_room(connection, whole)) {
+            return TSGI_E_SPACE;
+        }
+        return 0;
+    }
+    *payload = p + TSGI_FRAME_HEADER;
+    return 1;
+}
+
+void tsgi_connection_consume(tsgi_connection_t *connection, size_t n)
+{
+    connection->in_at += n;
+    if (connection->in_at >= connection->in_end) {
+        connection->in_at = connection->in_end = 0;
+    }
+}
+
+/* ---- sending ------------------------------------------------------------------------ */
+
+int tsgi_connection_reserve(tsgi_connection_t *connection, size_t size)
+{
+    if (size <= connection->out_size) {
+        return 1;
+    }
+    uint8_t *larger = realloc(connection->out, size);
+    if (larger == NULL) {
+        return 0;
+    }
+    connection->out = larger;
+    connection->out_size = size;
+    return 1;
+}
+
+static void parts_advance(struct iovec *parts, int nparts, size_t n)
+{
+    for (int i = 0; i < nparts && n > 0; i++) {
+        const size_t step = n < parts[i].iov_len ? n : parts[i].iov_len;
+        if (step > 0) {
+            parts[i].iov_base = (char *)parts[i].iov_base + step;
+            parts[i].iov_len -= step;
+            n -= step;
+        }
+    }
+}
+
+long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, int nparts)
+{
+    while (nparts > 0 && parts->iov_len == 0) {
+        parts++;
+        nparts--;
+    }
+    if (nparts == 0) {
+        return 0;
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)nparts};
+    ssize_t n;
+    do {
+        n = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return -errno;
+    }
+    parts_advance(parts, nparts, (size_t)n);
+    return (long)n;
+}
+
+/* ---- greeting ----------------------------------------------------------------------- */
+
+static tsgi_greeting_t check_hello(tsgi_connection_t *connection, const uint8_t *payload,
+                                   size_t n, const unsigned char *generation,
+                                   const char **why)
+{
+    tsgi_hello_t hello;
+    const int rc = tsgi_hello_decode(payload, n, &hello);
+    if (rc != 0) {
+        *why = tsgi_wire_strerror(rc);
+        return TSGI_GREETING_WRONG;
+    }
+    if (!tsgi_version_accepted(hello.major, hello.minor)) {
+        *why = "HELLO of a version of the wire that this module does not speak";
+        return TSGI_GREETING_WRONG;
+    }
+    if (memcmp(hello.generation, generation, TSGI_GENERATION_SIZE) != 0) {
+        *why = "HELLO of another generation of the group";
+        return TSGI_GREETING_WRONG;
+    }
+    connection->pid = hello.pid;
+    connection->is_greeted = 1;
+    return TSGI_GREETING_HELLO;
+}
+
+tsgi_greeting_t tsgi_connection_greet(tsgi_connection_t *connection,
+                                      const unsigned char *generation,
+                                      tsgi_unavailable_t *unavailable, const char **why)
+{
+    tsgi_frame_t frame;
+    const uint8_t *payload;
+    tsgi_greeting_t greeting;
+
+    const long n = tsgi_connection_fill(connection, 0);
+    if (n <= 0 && n != -EAGAIN) {
+        return TSGI_GREETING_CLOSED;
+    }
+    int rc = tsgi_connection_frame(connection, &frame, &payload);
+    if (rc == 0) {
+        return TSGI_GREETING_NONE;
+    }
+    if (rc < 0) {
+        *why = tsgi_wire_strerror(rc);
+        return TSGI_GREETING_WRONG;
+    }
+    switch (frame.type) {
+    case TSGI_T_HELLO:
+        greeting = check_hello(connection, payload, frame.length, generation, why);
+        break;
+    case TSGI_T_UNAVAILABLE:
+        rc = tsgi_unavailable_decode(payload, frame.length, unavailable);
+        *why = tsgi_wire_strerror(rc);
+        return rc == 0 ? TSGI_GREETING_UNAVAILABLE : TSGI_GREETING_WRONG;
+    default:
+        *why = "the first frame is neither HELLO nor UNAVAILABLE";
+        return TSGI_GREETING_WRONG;
+    }
+    tsgi_connection_consume(connection, TSGI_FRAME_HEADER + (size_t)frame.length);
+    return greeting;
+}

@@ -1,0 +1,234 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "tsgi_process.h"
+#include "tsgi_slot.h"
+#include "tsgi_supervisor.h"
+
+#include "ap_mpm.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/*
+ * What different builds of the module have in common, in httpd's retained data. Its layout stays as
+ * it is for ever: one build reads what another has written.
+ */
+typedef struct {
+    void (*retire)(void *process); /* of the build that made it */
+    void *process;
+    const char *version;
+} anchor_t;
+
+static const char anchor_key[] = "mod_tsgi:process";
+
+static tsgi_process_t *the_process;
+
+tsgi_process_t *tsgi_process_get(void)
+{
+    return the_process;
+}
+
+int tsgi_process_is_parent(const tsgi_process_t *process)
+{
+    return process->pid == getpid();
+}
+
+/*
+ * Runs in every child of fork(), whoever called it: other modules' daemons (mod_cgid's) live on when
+ * httpd is killed, and a command socket that they hold open would keep supervisors from seeing it.
+ * Async-signal-safe.
+ */
+static void forget_in_child(void)
+{
+    if (the_process == NULL) {
+        return;
+    }
+    for (tsgi_generation_t *g = the_process->generations; g != NULL; g = g->next) {
+        tsgi_supervisor_forget(g->supervisor);
+        tsgi_slots_forget_all(g);
+    }
+}
+
+/* Another build of the module takes over (LoadModule names another file since the last restart). */
+static void retire_all(void *data)
+{
+    tsgi_process_t *process = data;
+    for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        if (g->state != TSGI_GEN_DEAD) {
+            tsgi_supervisor_drain(g->supervisor);
+        }
+    }
+}
+
+static apr_status_t on_exit_of_httpd(void *data)
+{
+    tsgi_process_t *process = data;
+    if (tsgi_process_is_parent(process)) {
+        tsgi_timer_stop(process);
+        tsgi_supervisor_shutdown_all(process);
+        tsgi_log_stop(process);
+    }
+    return APR_SUCCESS;
+}
+
+static void anchor_drop(server_rec *s)
+{
+    anchor_t *anchor = ap_retained_data_get(anchor_key);
+    if (anchor == NULL) {
+        anchor = ap_retained_data_create(anchor_key, sizeof(*anchor));
+    }
+    else if (anchor->retire != retire_all) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, TSGI_LOGNO(0076)
+                     "mod_tsgi " TSGI_VERSION " takes over from mod_tsgi %s at this restart; the "
+                     "old one stays in memory until httpd is stopped and started",
+                     anchor->version);
+        anchor->retire(anchor->process);
+    }
+    anchor->retire = retire_all;
+    anchor->process = the_process;
+    anchor->version = apr_pstrdup(the_process->pool, TSGI_VERSION);
+}
+
+/* The directory of this very file; NULL and a message if it cannot be told. */
+static const char *own_directory(apr_pool_t *p, server_rec *s)
+{
+    Dl_info info;
+    char resolved[PATH_MAX];
+    char *slash;
+    if (dladdr(&the_process, &info) == 0 || info.dli_fname == NULL
+        || realpath(info.dli_fname, resolved) == NULL) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s, TSGI_LOGNO(0075)
+                     "the file mod_tsgi.so was loaded from cannot be found any more; install "
+                     "mod_tsgi again, then stop and start httpd");
+        return NULL;
+    }
+    slash = strrchr(resolved, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    return apr_pstrdup(p, resolved);
+}
+
+tsgi_process_t *tsgi_process_open(server_rec *s)
+{
+    apr_pool_t *pool = s->process->pool;
+    tsgi_process_t *process = the_process;
+    const char *directory;
+
+    if (process != NULL) {
+        return process;
+    }
+    directory = own_directory(pool, s);
+    if (directory == NULL) {
+        return NULL;
+    }
+    process = apr_pcalloc(pool, sizeof(*process));
+    process->pool = pool;
+    process->pid = getpid();
+    process->directory = directory;
+    process->children = apr_array_make(pool, 4, sizeof(tsgi_children_t));
+    the_process = process;
+    if (pthread_atfork(NULL, NULL, forget_in_child) != 0) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, TSGI_LOGNO(0078)
+                     "no memory for a fork handler; daemons of other modules may hold "
+                     "mod_tsgi's sockets open");
+    }
+    /* Before all cleanups of httpd's pools, while logs and configuration are still there. */
+    apr_pool_pre_cleanup_register(pool, process, on_exit_of_httpd);
+    anchor_drop(s);
+    return process;
+}
+
+int tsgi_process_is_stopping(void)
+{
+    int state;
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_RUN_MPM) {
+        return 1;
+    }
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+           && state == AP_MPMQ_STOPPING;
+}
+
+ap_generation_t tsgi_process_generation(void)
+{
+    int generation;
+    if (ap_mpm_query(AP_MPMQ_GENERATION, &generation) != APR_SUCCESS) {
+        return 0; /* Then no child is ever older, and what retires is drained at once. */
+    }
+    return generation;
+}
+
+void tsgi_process_count(tsgi_process_t *process, ap_generation_t generation, int change)
+{
+    tsgi_children_t *entries = (tsgi_children_t *)process->children->elts;
+    tsgi_children_t *entry = NULL;
+    for (int i = 0; i < process->children->nelts; i++) {
+        if (entries[i].generation == generation) {
+            entry = &entries[i];
+            break;
+        }
+    }
+    if (entry == NULL) {
+        if (change < 0) {
+            return; /* It began before the module was loaded. */
+        }
+        entry = apr_array_push(process->children);
+        entry->generation = generation;
+        entry->count = 0;
+    }
+    entry->count += change;
+    if (entry->count <= 0) {
+        *entry = ((tsgi_children_t *)process->children->elts)[process->children->nelts - 1];
+        apr_array_pop(process->children);
+    }
+}
+
+int tsgi_process_has_older(const tsgi_process_t *process, ap_generation_t generation)
+{
+    const tsgi_children_t *entries = (const tsgi_children_t *)process->children->elts;
+    for (int i = 0; i < process->children->nelts; i++) {
+        if (entries[i].generation < generation) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void tsgi_process_watch(apr_pool_t *parent, apr_proc_t *child, apr_pool_t **pool,
+                        void (*died)(int reason, void *data, int status), void *data)
+{
+    if (*pool != NULL) {
+        apr_pool_destroy(*pool);
+    }
+    apr_pool_create(pool, parent);
+    apr_pool_tag(*pool, "tsgi_watch");
+    apr_proc_other_child_register(child, died, data, NULL, *pool);
+}
+
+int tsgi_process_reserve(int needed, int *limit)
+{
+    struct rlimit now;
+    int lowest = dup(STDERR_FILENO); /* The lowest free number tells about how many are open. */
+    rlim_t wanted;
+
+    *limit = 0;
+    if (lowest >= 0) {
+        close(lowest);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &now) != 0) {
+        return 1; /* Whatever it is, the call that opens too many will say so. */
+    }
+    *limit = (int)now.rlim_cur;
+    wanted = (rlim_t)(lowest < 0 ? 64 : lowest) + (rlim_t)needed;
+    if (wanted <= now.rlim_cur) {
+        return 1;
+    }
+    if (wanted > now.rlim_max) {
+        *limit = (int)now.rlim_max;
+        return 0;
+    }
+    now.rlim_cur = wanted;
+    return setrlimit(RLIMIT_NOFILE, &now) == 0;
+}

@@ -1,0 +1,241 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/* Reading: bytes -> frames -> states and events. Every byte is the peer's, so each length
+ * is checked against the limits of its frame type before memory is taken for it. */
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "connection.h"
+#include "fields.h"
+#include "server.h"
+
+namespace tsgi {
+
+void Connection::Read(EventBatch *batch)
+{
+    if (state_ == State::Closed || state_ == State::Closing) {
+        return;
+    }
+    std::vector<uint8_t> &buffer = server_->read_buffer();
+    ssize_t n;
+    do {
+        n = recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        Decode(buffer.data(), static_cast<size_t>(n), batch);
+    }
+    else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+        Close();
+    }
+    UpdatePoll(); /* after an error libuv has stopped polling */
+}
+
+void Connection::Decode(const uint8_t *p, size_t n, EventBatch *batch)
+{
+    while (n > 0 && state_ != State::Closed && state_ != State::Closing) {
+        size_t used;
+        if (body_left_ > 0) {
+            used = std::min<size_t>(n, body_left_);
+            body_left_ -= static_cast<uint32_t>(used);
+            TakeBody(p, used, batch);
+        }
+        else if (!partial_.empty()) {
+            used = DecodePartial(p, n, batch);
+        }
+        else {
+            used = DecodeWhole(p, n, batch);
+        }
+        p += used;
+        n -= used;
+    }
+}
+
+/* The frame begins in p. @return bytes used up; a rest that is no whole frame is kept. */
+size_t Connection::DecodeWhole(const uint8_t *p, size_t n, EventBatch *batch)
+{
+    tsgi_frame_t frame = {};
+    const int decoded = tsgi_frame_decode(p, n, TSGI_FROM_APACHE, &frame);
+    if (decoded < 0) {
+        Violate(tsgi_wire_strerror(decoded));
+        return n;
+    }
+    if (decoded == 0) {
+        partial_.assign(p, p + n);
+        return n;
+    }
+    if (!Admit(frame)) {
+        return n;
+    }
+    if (frame.type == TSGI_T_BODY) {
+        body_left_ = frame.length;
+        return TSGI_FRAME_HEADER;
+    }
+    const size_t total = TSGI_FRAME_HEADER + static_cast<size_t>(frame.length);
+    if (n < total) {
+        partial_.reserve(total);
+        partial_.assign(p, p + n);
+        return n;
+    }
+    Handle(frame, p + TSGI_FRAME_HEADER, batch);
+    return total;
+}
+
+/* The frame has begun in partial_. @return bytes of p used up. */
+size_t Connection::DecodePartial(const uint8_t *p, size_t n, EventBatch *batch)
+{
+    if (partial_.size() < TSGI_FRAME_HEADER) {
+        const size_t used = std::min(n, TSGI_FRAME_HEADER - partial_.size());
+        partial_.insert(partial_.end(), p, p + used);
+        if (partial_.size() < TSGI_FRAME_HEADER) {
+            return used;
+        }
+        /* The header is whole: go on as if the frame began there. What is not whole is
+         * kept again. */
+        const std::vector<uint8_t> header = std::move(partial_);
+        partial_.clear();
+        (void)DecodeWhole(header.data(), header.size(), batch);
+        return used;
+    }
+    tsgi_frame_t frame = {};
+    (void)tsgi_frame_decode(partial_.data(), partial_.size(), TSGI_FROM_APACHE, &frame);
+    const size_t total = TSGI_FRAME_HEADER + static_cast<size_t>(frame.length);
+    const size_t used = std::min(n, total - partial_.size());
+    partial_.insert(partial_.end(), p, p + used);
+    if (partial_.size() == total) {
+        const std::vector<uint8_t> whole = std::move(partial_);
+        partial_.clear();
+        Handle(frame, whole.data() + TSGI_FRAME_HEADER, batch);
+    }
+    return used;
+}
+
+/* Whether a frame of this type may come now: before its payload is waited for. */
+bool Connection::Admit(const tsgi_frame_t &frame)
+{
+    bool is_legal = false;
+    switch (state_) {
+    case State::Greeting:
+        is_legal = frame.type == TSGI_T_AUTH;
+        break;
+    case State::Idle:
+        is_legal = frame.type == TSGI_T_REQUEST;
+        break;
+    case State::Receiving:
+    case State::Discarding:
+        is_legal = frame.type == TSGI_T_BODY || frame.type == TSGI_T_BODY_END;
+        break;
+    case State::Received:
+    case State::Closing:
+    case State::Closed:
+        break;
+    }
+    if (!is_legal) {
+        Violate(state_ == State::Greeting ? "a frame before AUTH"
+                                          : "a frame that may not come at this point");
+    }
+    return is_legal;
+}
+
+void Connection::Handle(const tsgi_frame_t &frame, const uint8_t *payload,
+                        EventBatch *batch)
+{
+    switch (frame.type) {
+    case TSGI_T_AUTH:
+        HandleAuth(frame, payload);
+        break;
+    case TSGI_T_REQUEST:
+        HandleRequest(frame, payload, batch);
+        break;
+    default: /* BODY_END: nothing else passes Admit() */
+        HandleBodyEnd(frame, payload, batch);
+        break;
+    }
+}
+
+void Connection::HandleAuth(const tsgi_frame_t &frame, const uint8_t *payload)
+{
+    tsgi_auth_t auth;
+    const int error = tsgi_auth_decode(payload, frame.length, &auth);
+    if (error != 0) {
+        Violate(tsgi_wire_strerror(error));
+        return;
+    }
+    if (!tsgi_version_accepted(auth.major, auth.minor)) {
+        server_->Log(kLogVersion,
+                     "expected version " + std::to_string(TSGI_WIRE_MAJOR) + "." +
+                         std::to_string(TSGI_WIRE_MINOR) + ", Apache's module speaks " +
+                         std::to_string(auth.major) + "." + std::to_string(auth.minor));
+        Close();
+        return;
+    }
+    if (!tsgi_secret_equal(auth.secret, server_->options().secret)) {
+        server_->Log(kLogSecret, "the secret of the process group did not match");
+        Close();
+        return;
+    }
+    state_ = State::Idle;
+}
+
+void Connection::HandleRequest(const tsgi_frame_t &frame, const uint8_t *payload,
+                               EventBatch *batch)
+{
+    tsgi_request_t request;
+    tsgi_fields_t headers, vars;
+    const int error =
+        tsgi_request_decode(payload, frame.length, &request, &headers, &vars);
+    if (error != 0) {
+        Violate(tsgi_wire_strerror(error));
+        return;
+    }
+    const bool has_body = (request.flags & TSGI_R_BODY) != 0;
+    if (has_body == ((frame.flags & TSGI_F_FIN) != 0)) {
+        Violate("FIN of a request contradicts its flags");
+        return;
+    }
+    state_ = has_body ? State::Receiving : State::Received;
+    if (server_->draining() || server_->full()) {
+        /* Heads are left unread when all is in hand; but this one was read before that was
+         * so, or behind the rest of a body. */
+        state_ = has_body ? State::Discarding : State::Idle;
+        AppendEmpty(TSGI_T_REFUSED);
+        return;
+    }
+    id_ = server_->exchanges().Begin(this);
+    batch->AddRequest(id_, payload, frame.length, request, headers, vars);
+}
+
+void Connection::TakeBody(const uint8_t *p, size_t n, EventBatch *batch)
+{
+    if (state_ == State::Receiving && answer_ != Answer::Ended) {
+        batch->AddBody(id_, p, n);
+    }
+}
+
+void Connection::HandleBodyEnd(const tsgi_frame_t &frame, const uint8_t *payload,
+                               EventBatch *batch)
+{
+    tsgi_fields_t trailers;
+    const int error = tsgi_trailers_decode(payload, frame.length, &trailers);
+    if (error != 0) {
+        Violate(tsgi_wire_strerror(error));
+        return;
+    }
+    if (state_ == State::Discarding) {
+        state_ = State::Idle;
+        return;
+    }
+    state_ = State::Received;
+    if (answer_ != Answer::Ended) {
+        batch->AddBodyEnd(id_, JoinFields(trailers));
+    }
+}
+
+void Connection::Violate(const char *what)
+{
+    server_->Log(kLogViolation, what);
+    Close();
+}
+
+} // namespace tsgi

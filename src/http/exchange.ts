@@ -1,0 +1,120 @@
+/**
+ * One request and its response. A subclass serves it to one kind of app; the host passes it what the
+ * channel tells about its id, each time inside the exchange's own asynchronous scope, so that what
+ * an app keeps in an AsyncLocalStorage never shows in another request.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { inspect } from 'node:util';
+import type { ErrorDetails, ErrorNumber } from '../errors.ts';
+import { errorText } from '../errors.ts';
+import { FLAG_EXPECT } from '../events.ts';
+import type { Channel, NativeAddon } from '../native.ts';
+import type { HostOptions } from './app.ts';
+import type { Head } from './head.ts';
+import { S_REQUEST_ID } from './head.ts';
+
+/** From here on `write` says "wait for drain". The channel tells when it is below its low mark. */
+export const HIGH_WATER = 64 * 1024;
+
+/** syslog(3)'s LOG_ERR. */
+const LEVEL_ERROR = 3;
+/** A stack that is longer than this says nothing more to its reader. */
+const MAX_STACK_LINES = 60;
+
+/** What the host lends to its exchanges. */
+export interface HostContext {
+  readonly native: NativeAddon;
+  readonly channel: Channel;
+  readonly options: HostOptions;
+  /** The exchange's id is dead; nothing more will be told about it. */
+  forget(id: number): void;
+}
+
+export abstract class Exchange extends AsyncResource {
+  readonly host: HostContext;
+  readonly channel: Channel;
+  readonly id: number;
+  readonly head: Head;
+  /** The id is alive: what is written will be sent. */
+  isOpen = true;
+  /** Bytes that Apache has not taken yet, as the channel last said. */
+  waiting = 0;
+  #abort: AbortController | undefined;
+  #isExpecting: boolean;
+
+  constructor(host: HostContext, id: number, head: Head) {
+    super('TSGIREQUEST');
+    this.host = host;
+    this.channel = host.channel;
+    this.id = id;
+    this.head = head;
+    this.#isExpecting = (head.flags & FLAG_EXPECT) !== 0;
+  }
+
+  /** Calls the app. */
+  abstract begin(): void;
+  /** A piece of the request body; the exchange pauses the channel when it has enough. */
+  abstract takeBody(chunk: Buffer): void;
+  /** The request body is complete. `trailers` as `Name: value\r\n…`. */
+  abstract endBody(trailers: string): void;
+  /** What was written is below the low-water mark. */
+  abstract takeDrain(): void;
+  /** The whole response has left. The id is dead. */
+  abstract takeFinish(): void;
+  /** The client has gone before that. The id is dead. */
+  abstract takeClose(): void;
+
+  /** Aborted when the client goes. Made when first asked for: it is dear on Node 20. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+
+  /** To be called by takeClose(). */
+  protected abortSignal(): void {
+    this.#abort?.abort();
+  }
+
+  /** Lets an `Expect: 100-continue` body come. Once, and nothing for other requests. */
+  sendContinue(): void {
+    if (!this.#isExpecting || !this.isOpen) return;
+    this.#isExpecting = false;
+    this.channel.sendContinue(this.id);
+  }
+
+  /** One log entry a line, in the error log of the request's virtual host. */
+  log(level: number, text: string): void {
+    for (const line of text.split('\n')) {
+      if (line.trim() === '') continue;
+      if (this.isOpen) this.channel.log(this.id, level, line);
+      else this.host.options.log(level, `[request ${this.head.string(S_REQUEST_ID)}] ${line}`);
+    }
+  }
+
+  /**
+   * Ends the exchange for a reason that the error log shall know. Apache answers 500 through its
+   * ErrorDocument if no head has left, else the client sees a truncation.
+   * @param error what the app threw: its stack goes to the log, nothing of it to the client.
+   */
+  fail(number: ErrorNumber, details: ErrorDetails, error?: unknown): void {
+    if (!this.isOpen) return;
+    if (error !== undefined) this.log(LEVEL_ERROR, stackOf(error));
+    this.channel.abort(this.id, number, errorText(number, details));
+    this.isOpen = false;
+    this.host.forget(this.id);
+  }
+}
+
+/** One line that names an error: `TypeError: x is not a function`. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  const text = inspect(error, { depth: 1, breakLength: Infinity });
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text;
+}
+
+/** The stack with its causes, as Node prints it. */
+function stackOf(error: unknown): string {
+  const lines = inspect(error, { depth: 3 }).split('\n');
+  if (lines.length <= MAX_STACK_LINES) return lines.join('\n');
+  return [...lines.slice(0, MAX_STACK_LINES), '…'].join('\n');
+}

@@ -1,0 +1,194 @@
+/**
+ * A request's head as it came over the wire: numbers, and strings that are cut out of one text only
+ * when somebody asks for them.
+ */
+import {
+  FLAG_BODY,
+  FLAG_TLS,
+  REQ_CONTENT_LENGTH_HIGH,
+  REQ_CONTENT_LENGTH_LOW,
+  REQ_FIELDS,
+  REQ_FLAGS,
+  REQ_HEADERS,
+  REQ_HTTP_MAJOR,
+  REQ_HTTP_MINOR,
+  REQ_LOCAL_PORT,
+  REQ_MOUNT_LENGTH,
+  REQ_REMOTE_PORT,
+  REQ_SERVER_PORT,
+  REQ_STRINGS,
+  REQ_TIMEOUT_MS,
+  REQ_VARS,
+} from '../events.ts';
+
+// Places of the strings, in the order of TSGI_S_* in native/wire/tsgi_wire.h.
+export const S_METHOD = 0;
+export const S_URI = 1;
+export const S_PROTOCOL = 2;
+export const S_SCHEME = 3;
+export const S_SCRIPT = 4;
+export const S_SCRIPT_NAME = 5;
+export const S_PATH_INFO = 6;
+export const S_QUERY = 7;
+export const S_SERVER_NAME = 8;
+export const S_SERVER_SOFTWARE = 9;
+export const S_DOCUMENT_ROOT = 10;
+export const S_REMOTE_ADDR = 11;
+export const S_LOCAL_ADDR = 12;
+export const S_REMOTE_USER = 13;
+export const S_AUTH_TYPE = 14;
+export const S_REQUEST_ID = 15;
+
+const STRING_INTS = REQ_FIELDS - REQ_STRINGS;
+const FIELD_INTS = 5;
+const VARIABLE_INTS = 4;
+
+// eslint-disable-next-line no-control-regex -- the question is exactly whether all is ASCII
+const NOT_ASCII = /[^\x00-\x7f]/;
+
+/** Decodes bytes that travel as latin1 and are text: file names, decoded paths, variables. */
+function fromUtf8(text: string): string {
+  return NOT_ASCII.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text;
+}
+
+export class Head {
+  readonly flags: number;
+  /** −1 = unknown, or no body. */
+  readonly contentLength: number;
+  readonly mountLength: number;
+  readonly timeoutMs: number;
+  readonly remotePort: number;
+  readonly localPort: number;
+  readonly serverPort: number;
+  /** 1.1 or 1.0, whatever the client speaks: ServerResponse knows no other. */
+  readonly minor: number;
+  /** Name, value, name, value … in the order and case of the wire. */
+  readonly rawHeaders: string[];
+  readonly #text: string;
+  /** [offset, length] of each string, then [name, length, value, length] of each variable. */
+  readonly #places: number[];
+
+  /**
+   * Reads the REQUEST event at `at`. Copies what it needs: `events` is overwritten in the next turn.
+   * @param tokenNames as in NativeAddon.
+   */
+  constructor(
+    events: Int32Array,
+    at: number,
+    text: string,
+    tokenNames: readonly string[],
+  ) {
+    // Every index below lies in the event: the addon has counted them.
+    const int = (offset: number): number => events[at + offset] ?? 0;
+    this.flags = int(REQ_FLAGS);
+    const low = int(REQ_CONTENT_LENGTH_LOW);
+    const high = int(REQ_CONTENT_LENGTH_HIGH);
+    this.contentLength = high < 0 ? -1 : high * 0x1_0000_0000 + (low >>> 0);
+    this.mountLength = int(REQ_MOUNT_LENGTH);
+    this.timeoutMs = int(REQ_TIMEOUT_MS);
+    this.remotePort = int(REQ_REMOTE_PORT);
+    this.localPort = int(REQ_LOCAL_PORT);
+    this.serverPort = int(REQ_SERVER_PORT);
+    const major = int(REQ_HTTP_MAJOR);
+    this.minor = major > 1 || (major === 1 && int(REQ_HTTP_MINOR) > 0) ? 1 : 0;
+    this.#text = text;
+    this.rawHeaders = readFields(events, at + REQ_FIELDS, int(REQ_HEADERS), text, tokenNames);
+    const variables = at + REQ_FIELDS + int(REQ_HEADERS) * FIELD_INTS;
+    this.#places = copyPlaces(events, at + REQ_STRINGS, variables, int(REQ_VARS));
+  }
+
+  get hasBody(): boolean {
+    return (this.flags & FLAG_BODY) !== 0;
+  }
+
+  get isTls(): boolean {
+    return (this.flags & FLAG_TLS) !== 0;
+  }
+
+  /** The string at one of the places S_*, byte for byte (latin1). */
+  string(place: number): string {
+    return this.#cut(place * 2);
+  }
+
+  /** The same for what is text and not bytes. */
+  text(place: number): string {
+    return fromUtf8(this.#cut(place * 2));
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.string(S_SCHEME) === 'https' ? 'https' : 'http';
+  }
+
+  /** What (req, res) apps see as `req.url`: the request target without the mount point. */
+  get url(): string {
+    const uri = this.string(S_URI);
+    if (this.mountLength === 0) return uri === '' ? '/' : uri;
+    const rest = uri.slice(this.mountLength);
+    return rest.startsWith('/') ? rest : `/${rest}`;
+  }
+
+  /** How many variables Apache sent. */
+  get variableCount(): number {
+    return (this.#places.length - STRING_INTS) / VARIABLE_INTS;
+  }
+
+  variableName(index: number): string {
+    return fromUtf8(this.#cut(STRING_INTS + index * VARIABLE_INTS));
+  }
+
+  variableValue(index: number): string {
+    return fromUtf8(this.#cut(STRING_INTS + index * VARIABLE_INTS + 2));
+  }
+
+  #cut(index: number): string {
+    const offset = this.#places[index] ?? 0;
+    const length = this.#places[index + 1] ?? 0;
+    return length === 0 ? '' : this.#text.substring(offset, offset + length);
+  }
+}
+
+function readFields(
+  events: Int32Array,
+  from: number,
+  count: number,
+  text: string,
+  tokenNames: readonly string[],
+): string[] {
+  const raw: string[] = [];
+  for (let i = 0, at = from; i < count; i++, at += FIELD_INTS) {
+    const token = events[at] ?? 0;
+    const nameAt = events[at + 1] ?? 0;
+    const valueAt = events[at + 3] ?? 0;
+    const name = token === 0 ? undefined : tokenNames[token];
+    raw.push(
+      name ?? text.substring(nameAt, nameAt + (events[at + 2] ?? 0)),
+      text.substring(valueAt, valueAt + (events[at + 4] ?? 0)),
+    );
+  }
+  return raw;
+}
+
+function copyPlaces(
+  events: Int32Array,
+  strings: number,
+  variables: number,
+  count: number,
+): number[] {
+  const places: number[] = [];
+  for (let i = 0; i < STRING_INTS; i++) places.push(events[strings + i] ?? 0);
+  for (let i = 0; i < count * VARIABLE_INTS; i++) places.push(events[variables + i] ?? 0);
+  return places;
+}
+
+/** `Name: value\r\n…` to name, value, name, value …: how trailers travel. */
+export function splitFields(text: string): string[] {
+  const raw: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\r\n', at);
+    const line = text.slice(at, end === -1 ? undefined : end);
+    const colon = line.indexOf(': ');
+    if (colon > 0) raw.push(line.slice(0, colon), line.slice(colon + 2));
+    at = end === -1 ? text.length : end + 2;
+  }
+  return raw;
+}

@@ -1,0 +1,115 @@
+/**
+ * What of Node's own http classes is not in their public types, typed by hand for Node 20 to 26. The
+ * names are internal but old; test/http runs against every Node that is supported.
+ */
+import type { IncomingMessage, OutgoingHttpHeaders, Server } from 'node:http';
+import { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+export type WriteCallback = (error?: Error | null) => void;
+
+/** ServerResponse with what lies beneath its public surface. */
+export interface ResponseInternals extends ServerResponse {
+  _header: string | null;
+  _headerSent: boolean;
+  _trailer: string;
+  _contentLength: number | null;
+  _removedConnection: boolean;
+  _closed: boolean;
+  _expect_continue: boolean;
+  _keepAliveTimeout: number;
+  _maxRequestsPerSocket: number | null;
+  [symbol: symbol]: unknown;
+}
+
+/** IncomingMessage with what lies beneath its public surface. */
+export interface RequestInternals extends IncomingMessage {
+  joinDuplicateHeaders: boolean;
+  upgrade: boolean | null;
+  _consuming: boolean;
+  _dumped: boolean;
+  _readableState: { resumeScheduled?: boolean };
+  _addHeaderLines(headers: string[], count: number): void;
+  _dump(): void;
+}
+
+/** The methods of ServerResponse.prototype that are hooked, see response.ts. */
+export interface ResponseMethods {
+  _storeHeader(this: ServerResponse, firstLine: string, headers: unknown): void;
+  _send(
+    this: ServerResponse,
+    data: string | Uint8Array,
+    encoding?: BufferEncoding | WriteCallback | null,
+    callback?: WriteCallback | null,
+    byteLength?: number,
+  ): boolean;
+  end(this: ServerResponse, chunk?: unknown, encoding?: unknown, callback?: unknown): ServerResponse;
+}
+
+/** A field of http.Server that has a symbol for a name. */
+interface ServerInternals extends Server {
+  [symbol: symbol]: unknown;
+  joinDuplicateHeaders?: boolean;
+  rejectNonStandardBodyWrites?: boolean;
+  requireHostHeader?: boolean;
+}
+
+type RequestClass = new (socket: Duplex) => RequestInternals;
+type ResponseClass = new (
+  request: IncomingMessage,
+  options: { highWaterMark: number; rejectNonStandardBodyWrites: boolean },
+) => ResponseInternals;
+
+/** What a server was created with that matters to each of its requests. Read once for each server. */
+export interface ServerPlan {
+  readonly Request: RequestClass;
+  readonly Response: ResponseClass;
+  readonly responseOptions: { highWaterMark: number; rejectNonStandardBodyWrites: boolean };
+  readonly joinDuplicateHeaders: boolean;
+  readonly requireHostHeader: boolean;
+  readonly uniqueHeadersSymbol: symbol | undefined;
+  readonly uniqueHeaders: unknown;
+}
+
+const plans = new WeakMap<Server, ServerPlan>();
+
+/** @returns the own symbol of `object` with that description: Node keeps many fields under such. */
+export function findSymbol(object: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
+}
+
+/**
+ * @param Request,Response the classes for a server that names none of its own.
+ */
+export function planOf(
+  server: Server,
+  Request: typeof IncomingMessage,
+  highWaterMark: number,
+): ServerPlan {
+  const known = plans.get(server);
+  if (known !== undefined) return known;
+  /* eslint-disable @typescript-eslint/no-unsafe-type-assertion -- Node's own fields, typed above */
+  const internals = server as ServerInternals;
+  const read = (description: string): unknown => {
+    const symbol = findSymbol(server, description);
+    return symbol === undefined ? undefined : internals[symbol];
+  };
+  const plan: ServerPlan = {
+    Request: (read('IncomingMessage') ?? Request) as RequestClass,
+    Response: (read('ServerResponse') ?? ServerResponse) as unknown as ResponseClass,
+    responseOptions: {
+      highWaterMark,
+      rejectNonStandardBodyWrites: internals.rejectNonStandardBodyWrites ?? false,
+    },
+    joinDuplicateHeaders: internals.joinDuplicateHeaders ?? false,
+    requireHostHeader: internals.requireHostHeader ?? true,
+    uniqueHeadersSymbol: findSymbol(server, 'kUniqueHeaders'),
+    uniqueHeaders: read('kUniqueHeaders'),
+  };
+  /* eslint-enable @typescript-eslint/no-unsafe-type-assertion */
+  plans.set(server, plan);
+  return plan;
+}
+
+/** Headers as writeHead() takes them. */
+export type { OutgoingHttpHeaders };

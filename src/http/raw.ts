@@ -1,0 +1,181 @@
+/**
+ * Reads HTTP text that an app writes to `res.socket` by hand, and turns it into what the wire knows:
+ * interim responses, a head, pieces of body. Nothing of it is passed on as text.
+ */
+
+/** Where the parts go. Each returns how many bytes wait, as Channel.write(). */
+export interface RawSink {
+  /** 100..199 but 101. Headers as `Name: value\r\n…`. */
+  interim(status: number, headers: string): void;
+  /** @param isLast no body follows. */
+  rawHead(status: number, reason: string, headers: string, isLast: boolean): number;
+  rawBody(chunk: Uint8Array, isLast: boolean): number;
+  /** What came is no HTTP response; the reader takes nothing more. */
+  rawInvalid(reason: string): void;
+}
+
+/** A head that is longer than this is a mistake. */
+const MAX_HEAD = 64 * 1024;
+/** Longest line between two chunks: a size, extensions, a trailer. */
+const MAX_LINE = 16 * 1024;
+
+const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: (.*))?$/;
+// eslint-disable-next-line no-control-regex -- control characters are what may not be in a value
+const FIELD = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*$/;
+const EMPTY = new Uint8Array(0);
+
+type State = 'head' | 'counted' | 'until-close' | 'chunk-size' | 'chunk-data' | 'chunk-end' | 'trailers' | 'done';
+
+/** How a body ends. */
+export type Framing = 'chunked' | 'until-close' | number;
+
+interface ParsedHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: string;
+  readonly framing: Framing;
+}
+
+/** @returns the head, or what is wrong with it. */
+function parseHead(text: string): ParsedHead | string {
+  const lines = text.split('\r\n');
+  const match = STATUS_LINE.exec(lines[0] ?? '');
+  if (match === null) return `expected a status line, came ${JSON.stringify(lines[0]?.slice(0, 80))}`;
+  let framing: Framing = 'until-close';
+  let headers = '';
+  for (const line of lines.slice(1)) {
+    const field = FIELD.exec(line);
+    if (field === null) return `expected "Name: value", came ${JSON.stringify(line.slice(0, 80))}`;
+    const [, name = '', value = ''] = field;
+    headers += `${name}: ${value}\r\n`;
+    const lower = name.toLowerCase();
+    if (lower === 'transfer-encoding' && /\bchunked\s*$/i.test(value)) framing = 'chunked';
+    if (lower === 'content-length' && framing !== 'chunked') {
+      if (!/^\d{1,15}$/.test(value)) return `expected a number as Content-Length, came ${value}`;
+      framing = Number(value);
+    }
+  }
+  return { status: Number(match[1]), reason: match[2] ?? '', headers, framing };
+}
+
+export class RawResponse {
+  readonly #sink: RawSink;
+  /** The request was HEAD: a head is all of the response. */
+  readonly #isHeadRequest: boolean;
+  #state: State = 'head';
+  /** Text that is not complete yet. */
+  #pending = '';
+  /** Bytes of the body, or of the chunk, that are still to come. */
+  #left = 0;
+
+  constructor(sink: RawSink, isHeadRequest: boolean) {
+    this.#sink = sink;
+    this.#isHeadRequest = isHeadRequest;
+  }
+
+  /** A final head or a part of the body has been read. */
+  get hasBegun(): boolean {
+    return this.#state !== 'head';
+  }
+
+  /** The head has left through `res` already: what follows is body, in the framing that `res` chose. */
+  skipHead(framing: Framing): void {
+    this.#expect(framing);
+  }
+
+  /** @returns bytes that wait. */
+  write(chunk: Uint8Array): number {
+    let rest = chunk;
+    let waiting = 0;
+    while (rest.length > 0 && this.#state !== 'done') {
+      if (this.#state === 'counted' || this.#state === 'chunk-data') {
+        const piece = rest.subarray(0, this.#left);
+        rest = rest.subarray(piece.length);
+        waiting = this.#takeBody(piece);
+      } else if (this.#state === 'until-close') {
+        waiting = this.#sink.rawBody(rest, false);
+        rest = EMPTY;
+      } else {
+        rest = this.#takeText(rest);
+      }
+    }
+    return waiting;
+  }
+
+  /** The app has ended the socket. @returns whether the response is whole. */
+  end(): boolean {
+    if (this.#state === 'until-close') {
+      this.#state = 'done';
+      this.#sink.rawBody(EMPTY, true);
+    }
+    return this.#state === 'done';
+  }
+
+  #takeBody(piece: Uint8Array): number {
+    this.#left -= piece.length;
+    const isWhole = this.#left === 0;
+    const isLast = isWhole && this.#state === 'counted';
+    if (isWhole) this.#state = isLast ? 'done' : 'chunk-end';
+    return this.#sink.rawBody(piece, isLast);
+  }
+
+  /** Takes one head or one line. @returns what comes after it. */
+  #takeText(chunk: Uint8Array): Uint8Array {
+    const isHead = this.#state === 'head';
+    const before = this.#pending.length;
+    const text = this.#pending + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1');
+    const mark = isHead ? '\r\n\r\n' : '\r\n';
+    const end = text.indexOf(mark, Math.max(0, before - mark.length));
+    if (end === -1) {
+      if (text.length > (isHead ? MAX_HEAD : MAX_LINE)) this.#refuse(`no end of ${isHead ? 'head' : 'line'} within ${text.length} bytes`);
+      this.#pending = text;
+      return EMPTY;
+    }
+    this.#pending = '';
+    if (isHead) this.#takeHead(text.slice(0, end));
+    else this.#takeLine(text.slice(0, end));
+    return chunk.subarray(end + mark.length - before);
+  }
+
+  #takeHead(text: string): void {
+    const head = parseHead(text);
+    if (typeof head === 'string') return this.#refuse(head);
+    const { status, reason, headers, framing } = head;
+    if (status === 101) return this.#refuse('status 101: this version does not hand connections over');
+    if (status < 200) return this.#sink.interim(status, headers);
+    const isLast = this.#isHeadRequest || status === 204 || status === 304 || framing === 0;
+    this.#expect(isLast ? 0 : framing);
+    this.#sink.rawHead(status, reason, headers, isLast);
+  }
+
+  /** A line of the chunked coding (RFC 9112 section 7.1). */
+  #takeLine(line: string): void {
+    if (this.#state === 'chunk-end') {
+      if (line !== '') return this.#refuse('a chunk is longer than its size');
+      this.#state = 'chunk-size';
+    } else if (this.#state === 'trailers') {
+      if (line !== '') return;
+      this.#state = 'done';
+      this.#sink.rawBody(EMPTY, true);
+    } else {
+      const match = /^([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(line);
+      if (match === null) return this.#refuse(`expected the size of a chunk, came ${JSON.stringify(line.slice(0, 80))}`);
+      this.#left = Number.parseInt(match[1] ?? '', 16);
+      this.#state = this.#left === 0 ? 'trailers' : 'chunk-data';
+    }
+  }
+
+  #expect(framing: Framing): void {
+    if (framing === 'chunked') this.#state = 'chunk-size';
+    else if (framing === 'until-close') this.#state = 'until-close';
+    else {
+      this.#left = framing;
+      this.#state = framing === 0 ? 'done' : 'counted';
+    }
+  }
+
+  #refuse(reason: string): void {
+    this.#state = 'done';
+    this.#sink.rawInvalid(reason);
+  }
+}

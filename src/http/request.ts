@@ -1,0 +1,400 @@
+/**
+ * A request for a (req, res) app: Node's own IncomingMessage and ServerResponse, handed over as
+ * parserOnIncoming() of _http_server.js does and finished as its resOnFinish() does.
+ *
+ * An `Upgrade` header is no different from others here: connections are not handed over to the app
+ * yet, so `req.upgrade` is false and no 'upgrade' event is emitted. CONNECT does not reach a handler.
+ */
+import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
+import type { Server } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import type { HostContext } from './exchange.ts';
+import { Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
+import { Handwritten } from './handwritten.ts';
+import type { Head } from './head.ts';
+import { S_METHOD, splitFields } from './head.ts';
+import type { RequestInternals, ServerPlan, WriteCallback } from './internals.ts';
+import { findSymbol, planOf } from './internals.ts';
+import type { HostedResponse } from './response.ts';
+import { headOf, isLatin1, kExchange, toWire } from './response.ts';
+import { asSocket, RequestSocket } from './socket.ts';
+
+const requestStart = diagnosticsChannel('http.server.request.start');
+const responseFinish = diagnosticsChannel('http.server.response.finish');
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
+
+/** The symbol under which Node keeps "somebody waits for drain". */
+let kNeedDrain: symbol | undefined;
+
+export interface HostedRequest extends RequestInternals {
+  [kExchange]?: Exchange;
+}
+
+/** How far the response is. */
+type Phase =
+  /** Parts of it may still come. */
+  | 'open'
+  /** All of it is with the channel. */
+  | 'ended'
+  /** All of it has left. */
+  | 'finished';
+
+function noop(): void {
+  // Deliberately empty.
+}
+
+/** As ConnResetException of Node's internals. */
+function connectionReset(): Error {
+  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
+}
+
+export class NodeExchange extends Exchange {
+  readonly server: Server;
+  readonly socket: RequestSocket;
+  readonly req: HostedRequest;
+  readonly res: HostedResponse;
+  /** `res.end()` runs: what is sent now is the last. */
+  isEnding = false;
+  /** Node's own code would have sent chunks, and so trailers. */
+  isChunked = false;
+  readonly #plan: ServerPlan;
+  #phase: Phase = 'open';
+  /** The channel knows that the response is whole. */
+  #isComplete = false;
+
+  /** Callbacks of writes that wait for a drain. */
+  #writes: WriteCallback[] = [];
+  /** Callbacks that wait for the end: Node's onFinish among them. */
+  #finishes: WriteCallback[] = [];
+  #handwritten: Handwritten | undefined;
+
+  constructor(host: HostContext, id: number, head: Head, server: Server) {
+    super(host, id, head);
+    this.server = server;
+    this.#plan = planOf(server, IncomingMessage, HIGH_WATER);
+    this.socket = new RequestSocket(this);
+    this.socket.server = server;
+    this.req = this.#makeRequest();
+    this.res = this.#makeResponse();
+  }
+
+  begin(): void {
+    const { server, socket, req, res } = this;
+    socket.on('error', onSocketError);
+    if (server.timeout) asSocket(socket).setTimeout(server.timeout);
+    if (requestStart.hasSubscribers) {
+      requestStart.publish({ request: req, response: res, socket, server });
+    }
+    res.assignSocket(asSocket(socket));
+    try {
+      this.#dispatch();
+    } finally {
+      if (!this.head.hasBody) this.endBody('');
+    }
+  }
+
+  /** The tail of parserOnIncoming(). */
+  #dispatch(): void {
+    const { server, req, res } = this;
+    const isHttp11 = this.head.minor === 1;
+    if (isHttp11 && this.#plan.requireHostHeader && req.headers.host === undefined) {
+      res.writeHead(400);
+      res.end();
+    } else if (isHttp11 && req.headers.expect !== undefined) {
+      this.#dispatchExpect(req.headers.expect);
+    } else {
+      // An HTTP/1.0 client, or a gateway before us, may have taken the header away.
+      this.sendContinue();
+      server.emit('request', req, res);
+    }
+  }
+
+  #dispatchExpect(expect: string): void {
+    const { server, req, res } = this;
+    if (CONTINUE.test(expect)) {
+      res._expect_continue = true;
+      if (server.listenerCount('checkContinue') > 0) {
+        server.emit('checkContinue', req, res);
+        return;
+      }
+      res.writeContinue();
+      server.emit('request', req, res);
+    } else if (server.listenerCount('checkExpectation') > 0) {
+      server.emit('checkExpectation', req, res);
+    } else {
+      res.writeHead(417);
+      res.end();
+    }
+  }
+
+  /** parserOnHeadersComplete() of _http_common.js. */
+  #makeRequest(): HostedRequest {
+    const { head, server } = this;
+    const plan = this.#plan;
+    const req: HostedRequest = new plan.Request(this.socket);
+    req[kExchange] = this;
+    req.httpVersionMajor = 1;
+    req.httpVersionMinor = head.minor;
+    req.httpVersion = head.minor === 1 ? '1.1' : '1.0';
+    req.joinDuplicateHeaders = plan.joinDuplicateHeaders;
+    req.url = head.url;
+    req.upgrade = false;
+    const { rawHeaders } = head;
+    const most = server.maxHeadersCount;
+    const count = most !== null && most > 0 ? Math.min(rawHeaders.length, most * 2) : rawHeaders.length;
+    req._addHeaderLines(rawHeaders, count);
+    req.method = head.string(S_METHOD);
+    return req;
+  }
+
+  #makeResponse(): HostedResponse {
+    const plan = this.#plan;
+    const res: HostedResponse = new plan.Response(this.req, plan.responseOptions);
+    res[kExchange] = this;
+    res._keepAliveTimeout = this.server.keepAliveTimeout;
+    res._maxRequestsPerSocket = this.server.maxRequestsPerSocket;
+    res.shouldKeepAlive = this.head.minor === 1;
+    // Connection and Keep-Alive are Apache's to say. An app that sets Connection itself undoes this.
+    res._removedConnection = true;
+    if (plan.uniqueHeadersSymbol !== undefined) res[plan.uniqueHeadersSymbol] = plan.uniqueHeaders;
+    return res;
+  }
+
+  // ---- the request body ----------------------------------------------------------------
+
+  takeBody(chunk: Buffer): void {
+    this.socket.bytesRead += chunk.length;
+    this.#touch();
+    if (!this.req._dumped && !this.req.push(chunk)) this.socket.pause();
+  }
+
+  endBody(trailers: string): void {
+    const { req } = this;
+    if (req.complete) return;
+    req.complete = true;
+    if (trailers !== '') {
+      const raw = splitFields(trailers);
+      req._addHeaderLines(raw, raw.length);
+    }
+    req.push(null);
+  }
+
+  // ---- the response --------------------------------------------------------------------
+
+  /** Called when Node has made the head's text. From here on bodies leave without chunk framing. */
+  headStored(res: HostedResponse): void {
+    this.isChunked = res.chunkedEncoding;
+    res.chunkedEncoding = false;
+  }
+
+  /** Takes what Node's own code would have sent: the head if it has not left, and `data`. */
+  send(
+    res: HostedResponse,
+    data: string | Uint8Array,
+    encoding: BufferEncoding | null | undefined,
+    callback: WriteCallback | null | undefined,
+  ): boolean {
+    if (this.isEnding && callback) this.#finishes.push(callback);
+    if (!this.isOpen || this.#isComplete || this.socket.destroyed) return false;
+    this.#touch();
+    this.#transmit(res, toWire(data, encoding), isLatin1(encoding));
+    if (!this.isEnding && callback) {
+      if (this.waiting < HIGH_WATER) process.nextTick(callback);
+      else this.#writes.push(callback);
+    }
+    return this.waiting < HIGH_WATER;
+  }
+
+  #transmit(res: HostedResponse, data: string | Uint8Array, latin1: boolean): void {
+    const fin = this.isEnding && !(this.isChunked && res._trailer !== '');
+    const { channel, id } = this;
+    let waiting: number;
+    if (!res._headerSent && res._header !== null) {
+      res._headerSent = true;
+      const { status, reason, headers } = headOf(res);
+      if (status < 200) {
+        this.fail(714, { status });
+        this.socket.destroy();
+        return;
+      }
+      const body = data.length === 0 ? undefined : data;
+      waiting = channel.respond(id, status, reason, headers, body, latin1, fin);
+    } else if (data.length > 0) {
+      waiting = channel.write(id, data, latin1, fin);
+    } else {
+      // Nothing to say: ended() ends the response.
+      return;
+    }
+    this.transmitted(waiting, data.length, fin);
+  }
+
+  /** `res.end()` has run. */
+  ended(res: HostedResponse): void {
+    if (this.#phase !== 'open') return;
+    this.#phase = 'ended';
+    if (this.#isComplete || !this.isOpen) return;
+    this.#isComplete = true;
+    this.channel.end(this.id, this.isChunked ? res._trailer : '');
+  }
+
+  /**
+   * What `writableLength` of socket and response adds: never 0 between end() and its last byte, so
+   * that Node's end() passes its 'finish' to send() and does not emit it at once.
+   */
+  get pendingLength(): number {
+    if (this.isEnding || this.#phase === 'ended') return Math.max(1, this.waiting);
+    return this.waiting >= HIGH_WATER ? this.waiting : 0;
+  }
+
+  takeDrain(): void {
+    this.waiting = 0;
+    const { res } = this;
+    kNeedDrain ??= findSymbol(res, 'kNeedDrain');
+    if (kNeedDrain !== undefined && res[kNeedDrain] === true && !res.writableEnded) {
+      res[kNeedDrain] = false;
+      res.emit('drain');
+    }
+    const writes = this.#writes;
+    this.#writes = [];
+    for (const callback of writes) callback();
+    this.#handwritten?.unblock();
+  }
+
+  takeFinish(): void {
+    this.isOpen = false;
+    this.waiting = 0;
+    this.#phase = 'finished';
+    const { res } = this;
+    for (const callback of this.#writes) process.nextTick(callback);
+    this.#writes = [];
+    this.#handwritten?.unblock();
+    // An app that wrote its response by hand has left `res` as it was: only its closing is left.
+    if (res.writableEnded && !this.socket.destroyed) this.#responseFinished();
+    else this.socket.destroy();
+  }
+
+  /** resOnFinish(), then what it is a listener of. */
+  #responseFinished(): void {
+    const { req, res, server, socket } = this;
+    if (responseFinish.hasSubscribers) {
+      responseFinish.publish({ request: req, response: res, socket, server });
+    }
+    this.#leaveRequest();
+    if (socket._httpMessage === res) res.detachSocket(asSocket(socket));
+    process.nextTick(closeResponse, this);
+    for (const callback of this.#finishes) callback();
+  }
+
+  /** The rest of the request body, if any, stays with Apache. */
+  #leaveRequest(): void {
+    const { req } = this;
+    if (!req.complete && req._consuming && !req._dumped) {
+      req.destroy(connectionReset());
+      return;
+    }
+    if (!req._consuming && !req._readableState.resumeScheduled) req._dump();
+    this.endBody('');
+  }
+
+  // ---- closing -------------------------------------------------------------------------
+
+  takeClose(): void {
+    this.isOpen = false;
+    this.abortSignal();
+    this.socket.destroy();
+  }
+
+  /** The socket is destroyed: by takeClose(), by the app, or after the end. */
+  socketDestroyed(error: Error | null): void {
+    if (this.isOpen && this.#phase === 'open') {
+      this.fail(712, { reason: error === null ? 'it gave no reason' : reasonOf(error) });
+      this.abortSignal();
+    }
+    process.nextTick(closeSocket, this, error !== null);
+  }
+
+  /** socketOnClose() of _http_server.js, and the 'close' of which it is a listener. */
+  closed(hadError: boolean): void {
+    if (this.#phase !== 'finished') {
+      this.req.destroy(connectionReset());
+      this.#failCallbacks();
+    }
+    this.socket.emit('close', hadError);
+  }
+
+  #failCallbacks(): void {
+    const error = Object.assign(new Error('Cannot call write after a stream was destroyed'), {
+      code: 'ERR_STREAM_DESTROYED',
+    });
+    for (const callback of this.#writes) process.nextTick(callback, error);
+    // Node 20 and 22 have one that takes no error and would emit 'finish'.
+    for (const callback of this.#finishes) if (callback.length > 0) process.nextTick(callback, error);
+    this.#writes = [];
+    this.#finishes = [];
+  }
+
+  /** socketOnTimeout() of _http_server.js. @returns whether somebody took care of it. */
+  emitTimeout(): boolean {
+    const { req, res, server, socket } = this;
+    const byRequest = !req.complete && req.emit('timeout', socket);
+    const byResponse = socket._httpMessage === res && res.emit('timeout', socket);
+    return server.emit('timeout', socket) || byRequest || byResponse;
+  }
+
+  #touch(): void {
+    // net.Socket restarts its time limit whenever something moves.
+    if (this.socket.timeout) (asSocket(this.socket) as { _unrefTimer?(): void })._unrefTimer?.();
+  }
+
+  // ---- what comes through the socket ---------------------------------------------------
+
+  /** The socket's _write(). */
+  writeRaw(chunk: Buffer, callback: WriteCallback): void {
+    this.#touch();
+    if (!this.isOpen || this.#isComplete) {
+      callback();
+      return;
+    }
+    this.#handwritten ??= new Handwritten(this);
+    this.#handwritten.write(chunk, callback);
+  }
+
+  /** The socket's _final(): the app has ended it. */
+  endRaw(): void {
+    if (this.#phase !== 'open' || !this.isOpen) return;
+    if (this.#handwritten?.end() !== true) this.socket.destroy();
+  }
+
+  /** Something was sent. @returns `waiting`. */
+  transmitted(waiting: number, bytes: number, isLast: boolean): number {
+    this.waiting = waiting;
+    this.socket.bytesWritten += bytes;
+    if (isLast) {
+      this.#isComplete = true;
+      this.#phase = 'ended';
+    }
+    return waiting;
+  }
+}
+
+/** As socketOnError() of _http_server.js; nobody else need listen. */
+function onSocketError(this: RequestSocket, error: Error): void {
+  this.removeListener('error', onSocketError);
+  if (this.listenerCount('error') === 0) this.on('error', noop);
+  this.exchange.server.emit('clientError', error, asSocket(this));
+}
+
+/** emitCloseNT() of _http_server.js. The socket has served its one request. */
+function closeResponse(exchange: NodeExchange): void {
+  const { res } = exchange;
+  if (!res._closed) {
+    res.destroyed = true;
+    res._closed = true;
+    res.emit('close');
+  }
+  exchange.socket.destroy();
+}
+
+function closeSocket(exchange: NodeExchange, hadError: boolean): void {
+  exchange.closed(hadError);
+}

@@ -1,0 +1,348 @@
+/** An application group: its slots, and the rules by which their workers come and go. */
+import { errorLine, TsgiError, type ErrorDetails, type ErrorNumber } from '../errors.ts';
+import type { DrainMessage, FailedMessage, ScriptSet } from '../ipc/messages.ts';
+import { parseToSupervisor } from '../ipc/messages.ts';
+import type { AppCommand } from './commands.ts';
+import type { Context, SupervisorEvent } from './context.ts';
+import { LEVEL } from './log.ts';
+import { Slot } from './slot.ts';
+import { launchWorker } from './launch.ts';
+import { move, slotMoves, workerMoves } from './states.ts';
+import { describeExit, type Worker } from './worker.ts';
+
+/** A worker that served this long was sound: the next one starts at once. */
+const SOUND_MS = 10_000;
+/** Clients of a worker that was ready wait in the backlog through back-offs up to this long. */
+const PATIENCE_MS = 2_000;
+/** What a worker gets beyond the time it was told, to exit by itself. */
+const KILL_MARGIN_MS = 500;
+
+type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
+
+export class Application {
+  readonly name: string;
+  readonly slots: readonly Slot[];
+  scripts: ScriptSet;
+  forceTsx = false;
+  clusterWorker = false;
+  readonly #context: Context;
+  /** Slots whose worker is still to be replaced, in order. */
+  #rolling: Slot[] = [];
+  #isLeaving = false;
+
+  /** @param firstOrdinal number of the first slot within the whole process group. */
+  constructor(context: Context, command: AppCommand, firstOrdinal: number) {
+    this.#context = context;
+    this.name = command.application;
+    this.scripts = command.scripts;
+    this.slots = command.fds.map(
+      (fd, index) => new Slot(index, firstOrdinal + index, `slot ${this.title}/${String(index)}`, fd),
+    );
+    if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
+  }
+
+  /** The name as a person knows it. */
+  get title(): string {
+    return this.name === '' ? '%{GLOBAL}' : this.name;
+  }
+
+  /** No process of it is left. */
+  get isEmpty(): boolean {
+    return this.slots.every((slot) => slot.workers().next().done === true);
+  }
+
+  /** The list of scripts came again; a changed one takes fresh workers. */
+  update(command: AppCommand): void {
+    if (JSON.stringify(this.scripts) === JSON.stringify(command.scripts)) return;
+    this.scripts = command.scripts;
+    this.reload();
+  }
+
+  /** Replaces the workers, one slot after the other; a slot that waits tries again at once. */
+  reload(): void {
+    if (this.#isLeaving) return;
+    this.forceTsx = false;
+    this.clusterWorker = false;
+    this.#rolling = this.slots.filter((slot) => slot.state === 'ready' || slot.state === 'booting');
+    for (const slot of this.slots) {
+      if (slot.state !== 'waiting') continue;
+      slot.backoff.reset();
+      slot.retryAt = 0;
+    }
+  }
+
+  /** Takes the application out of service. A later call may only shorten the time. */
+  drain(reason: DrainMessage['reason'], timeoutMs: number): void {
+    this.#isLeaving = true;
+    this.#rolling = [];
+    for (const slot of this.slots) {
+      if (slot.state !== 'closed') this.#move(slot, 'closed');
+      for (const worker of [...slot.workers()]) this.#release(worker, reason, timeoutMs);
+    }
+  }
+
+  /** Closes the sockets; nothing of it runs any more. */
+  close(): void {
+    for (const slot of this.slots) {
+      slot.closeWatcher();
+      this.#context.closeFd(slot.fd);
+    }
+  }
+
+  onConnection(slot: Slot): void {
+    if (slot.state === 'idle') {
+      this.#start(slot);
+    } else if (slot.state === 'waiting' && slot.refusal !== undefined) {
+      const seconds = Math.max(1, Math.ceil((slot.retryAt - this.#context.now()) / 1000));
+      this.#context.native.refuseAll(slot.fd, slot.refusal, Math.min(seconds, 65_535));
+    }
+  }
+
+  onLine(worker: Worker, line: string): void {
+    try {
+      const message = parseToSupervisor(line);
+      if (message.type === 'ready') this.#onReady(worker);
+      else if (message.type === 'failed') this.#onFailed(worker, message);
+      else this.#context.log.host(message.level, message.text, worker.process.pid);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#report(LEVEL.error, 511, worker, { reason });
+    }
+  }
+
+  onExit({ worker, status, signal, error }: ExitEvent): void {
+    const { slot } = worker;
+    const wasDraining = worker.state === 'draining';
+    worker.process.killGroup(); // What it left behind.
+    move(worker, 'dead', workerMoves, this.#context.trace);
+    slot.leaving.delete(worker);
+    const wasSuccessor = slot.successor === worker;
+    if (wasSuccessor) slot.successor = undefined;
+    if (slot.current === worker) slot.current = undefined;
+    if (wasDraining || slot.state === 'closed') return;
+    if (this.#learn(worker)) this.#startAgain(slot, wasSuccessor);
+    else if (wasSuccessor) this.#giveUpReload(worker, describeExit(status, signal), error);
+    else this.#replace(worker, describeExit(status, signal), error);
+  }
+
+  /** What is due by time. @returns when it has to be called again. */
+  duties(): number {
+    const now = this.#context.now();
+    for (const slot of this.slots) {
+      for (const worker of slot.workers()) this.#expire(worker, now);
+      if (slot.state === 'waiting' && slot.retryAt <= now) this.#start(slot);
+    }
+    this.#roll();
+    let next = Infinity;
+    for (const slot of this.slots) {
+      slot.syncWatcher(() => this.#watch(slot));
+      for (const worker of slot.workers()) next = Math.min(next, worker.deadline);
+      if (slot.state === 'waiting') next = Math.min(next, slot.retryAt);
+    }
+    return next;
+  }
+
+  #watch(slot: Slot): ReturnType<Context['native']['watchReadable']> {
+    const watcher = this.#context.native.watchReadable(slot.fd, () => {
+      // Level-triggered: stopped until the loop has acted, which starts it again if need be.
+      watcher.stop();
+      this.#context.post({ kind: 'connection', slot });
+    });
+    return watcher;
+  }
+
+  #move(slot: Slot, to: Slot['state']): void {
+    move(slot, to, slotMoves, this.#context.trace);
+  }
+
+  /** Starts a worker that takes the slot's place. */
+  #start(slot: Slot): void {
+    this.#move(slot, 'booting');
+    slot.retryAt = Infinity;
+    slot.refusal = undefined;
+    try {
+      slot.current = launchWorker(this.#context, this, slot);
+    } catch (error) {
+      this.#wait(slot, error);
+    }
+  }
+
+  #startAgain(slot: Slot, isSuccessor: boolean): void {
+    if (isSuccessor) this.#rolling.unshift(slot);
+    else this.#start(slot);
+  }
+
+  /** A worker could not even be started, e.g. for an env-file that cannot be read. */
+  #wait(slot: Slot, error: unknown): void {
+    const delay = slot.backoff.fail();
+    const code: ErrorNumber = error instanceof TsgiError ? error.number : 504;
+    const reason = error instanceof Error ? error.message : String(error);
+    const text =
+      error instanceof TsgiError
+        ? error.message.replace('{seconds}', seconds(delay))
+        : errorLine(code, { ...this.#names(slot), reason, seconds: seconds(delay) });
+    this.#context.log.host(LEVEL.error, text);
+    this.#retryIn(slot, delay, code);
+  }
+
+  #retryIn(slot: Slot, delay: number, refusal: number | undefined): void {
+    this.#move(slot, 'waiting');
+    slot.retryAt = this.#context.now() + delay;
+    slot.refusal = refusal;
+  }
+
+  #onReady(worker: Worker): void {
+    const { slot } = worker;
+    if (worker.state !== 'booting') return;
+    move(worker, 'ready', workerMoves, this.#context.trace);
+    worker.readyAt = this.#context.now();
+    worker.deadline = Infinity;
+    if (slot.successor === worker) {
+      const predecessor = slot.current;
+      slot.successor = undefined;
+      slot.current = worker;
+      if (predecessor) this.#release(predecessor, 'reload', this.#context.options.gracefulTimeoutMs);
+    }
+    if (slot.state === 'booting') this.#move(slot, 'ready');
+  }
+
+  #onFailed(worker: Worker, message: FailedMessage): void {
+    worker.failure ??= message;
+  }
+
+  /** @returns whether the worker's failure told how to start the next one better. */
+  #learn({ failure }: Worker): boolean {
+    if (failure?.needsTsx === true && !this.forceTsx) this.forceTsx = true;
+    else if (failure?.needsClusterWorker === true && !this.clusterWorker) this.clusterWorker = true;
+    else return false;
+    this.#context.log.host(LEVEL.info, failure.message);
+    return true;
+  }
+
+  /** The worker that served the slot, or was to, is dead. */
+  #replace(worker: Worker, how: string, error: Error | undefined): void {
+    const { slot } = worker;
+    if (slot.successor) {
+      this.#logDeath(worker, how, error, 0);
+      slot.current = slot.successor;
+      slot.successor = undefined;
+      this.#move(slot, 'booting');
+      return;
+    }
+    const upMs = worker.readyAt === undefined ? -1 : this.#context.now() - worker.readyAt;
+    if (upMs >= SOUND_MS) {
+      slot.backoff.reset();
+      this.#logDeath(worker, how, error, 0);
+      this.#start(slot);
+      return;
+    }
+    const delay = slot.backoff.fail();
+    this.#logDeath(worker, how, error, delay);
+    const isPatient = upMs >= 0 && delay <= PATIENCE_MS;
+    this.#retryIn(slot, delay, isPatient ? undefined : this.#deathCode(worker, error));
+  }
+
+  #giveUpReload(worker: Worker, how: string, error: Error | undefined): void {
+    this.#rolling = [];
+    this.#logDeath(worker, how, error, 0);
+    this.#context.log.host(LEVEL.error, errorLine(512, this.#names(worker.slot)));
+  }
+
+  #deathCode(worker: Worker, error: Error | undefined): number {
+    if (error) return 504;
+    if (worker.failure) return worker.failure.code;
+    if (worker.isExpired) return 505;
+    return worker.readyAt === undefined ? 506 : 507;
+  }
+
+  #logDeath(worker: Worker, how: string, error: Error | undefined, delayMs: number): void {
+    if (worker.isExpired) return; // Logged when it was killed.
+    const { failure } = worker;
+    const details = { seconds: seconds(delayMs), how, reason: error?.message ?? '' };
+    if (failure) {
+      this.#logFailure(worker, failure);
+      return;
+    }
+    const cause = worker.cause === undefined ? '' : `, last on stderr: ${worker.cause}`;
+    if (error) this.#report(LEVEL.error, 504, worker, details);
+    else if (worker.readyAt === undefined) {
+      this.#report(LEVEL.error, 506, worker, { ...details, how: how + cause });
+    } else {
+      const level = how === 'exit status 0' || how === 'signal SIGTERM' ? LEVEL.notice : LEVEL.error;
+      this.#report(level, 507, worker, { ...details, how: level === LEVEL.error ? how + cause : how });
+    }
+  }
+
+  /** One record with everything in it, then the stack. */
+  #logFailure(worker: Worker, { message, stack }: FailedMessage): void {
+    const { log, options } = this.#context;
+    const { pid } = worker.process;
+    const where = `process group ${options.name}, application group ${this.title}`;
+    log.host(LEVEL.error, `${message} (${where}, worker ${String(worker.slot.index)}, pid ${String(pid)})`, pid);
+    for (const line of stack?.split('\n') ?? []) {
+      if (line.trim() !== '') log.host(LEVEL.error, line, pid);
+    }
+  }
+
+  /** Tells a worker to finish; the loop kills it when it takes too long. */
+  #release(worker: Worker, reason: DrainMessage['reason'], timeoutMs: number): void {
+    const { slot } = worker;
+    const deadline = this.#context.now() + timeoutMs + KILL_MARGIN_MS;
+    const wasBooting = worker.state === 'booting';
+    if (slot.current === worker) slot.current = undefined;
+    if (slot.successor === worker) slot.successor = undefined;
+    slot.leaving.add(worker);
+    if (worker.state === 'draining' && worker.deadline <= deadline) return;
+    if (worker.state !== 'draining') move(worker, 'draining', workerMoves, this.#context.trace);
+    worker.deadline = deadline;
+    worker.limitMs = timeoutMs;
+    // One that boots has nothing in hand and may not read messages yet.
+    if (wasBooting) worker.process.signal('SIGTERM');
+    else worker.process.send({ type: 'drain', reason, timeoutMs });
+  }
+
+  #expire(worker: Worker, now: number): void {
+    if (worker.deadline > now) return;
+    worker.deadline = Infinity;
+    worker.isExpired = true;
+    const details = { seconds: seconds(worker.limitMs) };
+    if (worker.state === 'booting') this.#report(LEVEL.error, 505, worker, details);
+    else this.#report(LEVEL.warn, 508, worker, details);
+    worker.process.killGroup();
+  }
+
+  /** The next step of a reload: one fresh worker at a time. */
+  #roll(): void {
+    if (this.#rolling.length === 0 || this.slots.some((slot) => slot.successor)) return;
+    const slot = this.#rolling.find(({ state }) => state === 'ready');
+    if (slot) {
+      this.#rolling.splice(this.#rolling.indexOf(slot), 1);
+      try {
+        slot.successor = launchWorker(this.#context, this, slot);
+      } catch (error) {
+        this.#rolling = [];
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#context.log.host(LEVEL.error, errorLine(512, { ...this.#names(slot), reason }));
+      }
+    }
+    // One that was booting when the reload came may have read old files: its turn comes when it is
+    // ready. One that failed meanwhile starts afresh anyway.
+    this.#rolling = this.#rolling.filter(({ state }) => state === 'ready' || state === 'booting');
+  }
+
+  #names(slot: Slot): ErrorDetails {
+    const scripts = this.scripts.mode === 'exact' ? this.scripts.paths : this.scripts.roots;
+    return { application: this.title, slot: slot.index, scripts: scripts.join(', ') };
+  }
+
+  #report(level: number, code: ErrorNumber, worker: Worker, details: ErrorDetails): void {
+    const pid = worker.process.pid;
+    const text = errorLine(code, { ...this.#names(worker.slot), pid: pid ?? 'none', ...details });
+    this.#context.log.host(level, text, pid);
+  }
+}
+
+/** `0.4` for 412 ms, `12` for 12000. */
+function seconds(ms: number): string {
+  return String(Math.round(ms / 100) / 10);
+}

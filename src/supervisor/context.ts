@@ -1,0 +1,42 @@
+/** What the parts of a supervisor share. Made once in main.ts; tests make their own. */
+import type { NativeAddon } from '../native.ts';
+import type { GroupOptions } from './commands.ts';
+import type { Environment } from './environment.ts';
+import type { Log } from './log.ts';
+import type { Slot } from './slot.ts';
+import type { SpawnWorker } from './spawn.ts';
+import type { Worker } from './worker.ts';
+import type { Command } from './commands.ts';
+
+/** What happened. Handlers only post these; the loop acts (docs/signals.md). */
+export type SupervisorEvent =
+  | { readonly kind: 'command'; readonly command: Command }
+  /** The command socket has ended: Apache is gone. */
+  | { readonly kind: 'orphaned' }
+  | { readonly kind: 'signal'; readonly signal: 'SIGTERM' | 'SIGHUP' }
+  | { readonly kind: 'line'; readonly worker: Worker; readonly line: string }
+  | {
+      readonly kind: 'exit';
+      readonly worker: Worker;
+      readonly status: number | null;
+      readonly signal: string | null;
+      readonly error?: Error;
+    }
+  | { readonly kind: 'connection'; readonly slot: Slot };
+
+export interface Context {
+  readonly options: GroupOptions;
+  readonly log: Log;
+  readonly native: Pick<NativeAddon, 'watchReadable' | 'refuseAll'>;
+  readonly spawn: SpawnWorker;
+  /** Absolute path of worker.cjs. */
+  readonly workerFile: string;
+  post(event: SupervisorEvent): void;
+  /** Monotonic ms. */
+  now(): number;
+  /** The environment that all workers share, read once per turn of the loop. */
+  environment(): Environment;
+  closeFd(fd: number): void;
+  /** A line of level debug. */
+  trace(text: string): void;
+}

@@ -1,0 +1,76 @@
+/** The environment of a group's workers: the supervisor's own, env-file=, env=, and what is ours. */
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { TsgiError } from '../errors.ts';
+import type { GroupOptions } from './commands.ts';
+
+export type Environment = Readonly<Record<string, string>>;
+
+/** What the Apache parent made for the group's user; nothing else is passed on. */
+const INHERITED = ['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LC_ALL', 'TZ'];
+
+/**
+ * A port for apps that insist on one. It is never bound: a listen() on it is served by Apache.
+ */
+const PLAUSIBLE_PORT = '80';
+
+/**
+ * What all workers of a group share. Reads env-file= each time, as the group's user.
+ * @throws TsgiError 0503 if that cannot be read.
+ */
+export function readGroupEnvironment(
+  options: GroupOptions,
+  inherited: NodeJS.ProcessEnv,
+  readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+): Environment {
+  const environment: Record<string, string> = {};
+  for (const name of INHERITED) {
+    const value = inherited[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  if (options.lang !== undefined) environment['LANG'] = options.lang;
+  if (options.locale !== undefined) environment['LC_ALL'] = options.locale;
+  if (options.envFile !== undefined) {
+    Object.assign(environment, readEnvFile(options.envFile, environment, readFile));
+  }
+  for (const [name, value] of options.env) environment[name] = value;
+  return environment;
+}
+
+function readEnvFile(
+  file: string,
+  environment: Environment,
+  readFile: (path: string) => string,
+): NodeJS.Dict<string> {
+  try {
+    return parseEnv(readFile(file));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const user = environment['USER'] ?? `uid ${String(process.getuid?.())}`;
+    throw new TsgiError(503, { file, user, reason }, { cause: error });
+  }
+}
+
+/** What one worker adds. An app's own settings of PORT and of tsx stand. */
+export function workerEnvironment(
+  shared: Environment,
+  group: string,
+  application: string,
+  slot: number,
+  loaderOptions: readonly string[],
+): Environment {
+  const customLoaders = [shared['NODE_OPTIONS'] ?? '', ...loaderOptions];
+  return {
+    PORT: PLAUSIBLE_PORT,
+    // Loaders that the operator registers run in a thread with its own idea of the environment,
+    // so tsx cannot be given a private cache directory there later: it goes without a cache.
+    ...(customLoaders.some((text) => /--(import|loader|experimental-loader)\b/.test(text)) && {
+      TSX_DISABLE_CACHE: '1',
+    }),
+    ...shared,
+    TSGI_HOSTED: '1',
+    TSGI_PROCESS_GROUP: group,
+    TSGI_APPLICATION_GROUP: application,
+    NODE_APP_INSTANCE: String(slot),
+  };
+}

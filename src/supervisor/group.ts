@@ -1,0 +1,186 @@
+/** A process group: its applications, and what Apache and signals tell it to do. */
+import { errorLine, TsgiError } from '../errors.ts';
+import type { DrainMessage } from '../ipc/messages.ts';
+import { Application } from './application.ts';
+import type { AppCommand, Command, GroupOptions } from './commands.ts';
+import type { Context, SupervisorEvent } from './context.ts';
+import { readGroupEnvironment, type Environment } from './environment.ts';
+import { supervisorTitle } from './launch.ts';
+import { LEVEL } from './log.ts';
+
+/** How long Apache may take to say what to run. */
+const CONFIGURATION_MS = 10_000;
+/** What workers get when Apache is gone: all of us have to be gone within 5 s. */
+const ORPHAN_MS = 2_500;
+
+/** What a group needs from outside; {@link Context} without what the group itself adds. */
+export interface GroupDependencies
+  extends Pick<
+    Context,
+    'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'closeFd' | 'trace'
+  > {
+  setTitle(title: string): void;
+  /** Ends the process. */
+  exit(status: number): void;
+}
+
+export class Group {
+  readonly #outside: GroupDependencies;
+  readonly #configureBy: number;
+  #context: Context | undefined;
+  readonly #applications = new Map<string, Application>();
+  /** Applications that Apache does not name any more; their workers finish. */
+  #leaving: Application[] = [];
+  /** Names that came since the last apps-end. */
+  #named = new Set<string>();
+  #ordinals = 0;
+  #isDraining = false;
+  #environment: Environment | undefined;
+
+  constructor(outside: GroupDependencies) {
+    this.#outside = outside;
+    this.#configureBy = outside.now() + CONFIGURATION_MS;
+  }
+
+  /** The order of the loop; docs/signals.md explains it. */
+  static readonly order: readonly SupervisorEvent['kind'][] = [
+    'command',
+    'orphaned',
+    'signal',
+    'line',
+    'exit',
+    'connection',
+  ];
+
+  act(event: SupervisorEvent): void {
+    switch (event.kind) {
+      case 'command':
+        this.#onCommand(event.command);
+        break;
+      case 'orphaned':
+        this.#outside.log.host(LEVEL.notice, errorLine(510, { seconds: ORPHAN_MS / 1000 }));
+        this.#drainAll('shutdown', ORPHAN_MS);
+        break;
+      case 'signal':
+        if (event.signal === 'SIGHUP') this.#reload();
+        else this.#drainAll('shutdown', this.#context?.options.gracefulTimeoutMs ?? 0);
+        break;
+      case 'line':
+        this.#ownerOf(event.worker.slot.fd)?.onLine(event.worker, event.line);
+        break;
+      case 'exit':
+        this.#ownerOf(event.worker.slot.fd)?.onExit(event);
+        break;
+      case 'connection':
+        this.#ownerOf(event.slot.fd)?.onConnection(event.slot);
+        break;
+    }
+  }
+
+  /** What is due by time. @returns when it has to be called again. */
+  duties(): number {
+    this.#environment = undefined;
+    let next = Infinity;
+    for (const application of this.#all()) next = Math.min(next, application.duties());
+    this.#leaving = this.#leaving.filter((application) => {
+      if (application.isEmpty) application.close();
+      return !application.isEmpty;
+    });
+    if (this.#isDraining && this.#all().every((application) => application.isEmpty)) {
+      this.#outside.exit(0);
+    }
+    if (!this.#context) {
+      if (this.#outside.now() >= this.#configureBy) this.#giveUp();
+      next = Math.min(next, this.#configureBy);
+    }
+    return next;
+  }
+
+  #all(): Application[] {
+    return [...this.#applications.values(), ...this.#leaving];
+  }
+
+  /** A listening socket belongs to one application for life, so it finds the owner of a slot. */
+  #ownerOf(fd: number): Application | undefined {
+    return this.#all().find(({ slots }) => slots.some((slot) => slot.fd === fd));
+  }
+
+  #giveUp(): void {
+    this.#outside.log.host(LEVEL.error, errorLine(501, { seconds: CONFIGURATION_MS / 1000 }));
+    this.#outside.exit(1);
+  }
+
+  #onCommand(command: Command): void {
+    switch (command.verb) {
+      case 'group':
+        this.#configure(command.options);
+        break;
+      case 'app':
+        this.#onApp(command);
+        break;
+      case 'apps-end':
+        this.#forgetUnnamed();
+        break;
+      case 'drain':
+        this.#drainAll('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
+        break;
+      case 'shutdown':
+        this.#drainAll('shutdown', this.#context?.options.shutdownTimeoutMs ?? 0);
+        break;
+    }
+  }
+
+  #configure(options: GroupOptions): void {
+    if (this.#context) return this.#complain('a second group message');
+    const { setTitle, ...shared } = this.#outside;
+    setTitle(supervisorTitle(options.name, options.displayName));
+    this.#context = {
+      ...shared,
+      options,
+      environment: () => (this.#environment ??= readGroupEnvironment(options, process.env)),
+    };
+  }
+
+  #onApp(command: AppCommand): void {
+    const known = this.#applications.get(command.application);
+    if (!this.#context || this.#isDraining || (!known && command.fds.length === 0)) {
+      for (const fd of command.fds) this.#outside.closeFd(fd);
+      if (!this.#context) this.#complain('app came before group');
+      else if (!this.#isDraining) this.#complain(`app ${command.application} came without sockets`);
+      return;
+    }
+    this.#named.add(command.application);
+    if (known) {
+      // Its sockets came before: what comes again is not needed.
+      for (const fd of command.fds) this.#outside.closeFd(fd);
+      known.update(command);
+      return;
+    }
+    const application = new Application(this.#context, command, this.#ordinals);
+    this.#ordinals += command.slots;
+    this.#applications.set(command.application, application);
+  }
+
+  #forgetUnnamed(): void {
+    for (const [name, application] of this.#applications) {
+      if (this.#named.has(name)) continue;
+      application.drain('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
+      this.#applications.delete(name);
+      this.#leaving.push(application);
+    }
+    this.#named = new Set();
+  }
+
+  #reload(): void {
+    for (const application of this.#applications.values()) application.reload();
+  }
+
+  #drainAll(reason: DrainMessage['reason'], timeoutMs: number): void {
+    this.#isDraining = true;
+    for (const application of this.#all()) application.drain(reason, timeoutMs);
+  }
+
+  #complain(reason: string): void {
+    this.#outside.log.host(LEVEL.error, new TsgiError(502, { reason }).message);
+  }
+}

@@ -1,0 +1,84 @@
+/** Puts together what one worker needs, and starts it. */
+import type { Application } from './application.ts';
+import type { Context } from './context.ts';
+import { workerEnvironment } from './environment.ts';
+import { LEVEL } from './log.ts';
+import type { Slot } from './slot.ts';
+import { workerArguments, workingDirectory, type SpawnPlan } from './spawn.ts';
+import { Worker } from './worker.ts';
+
+/** A worker reports by itself when startup-timeout passes; one that cannot is killed this much later. */
+const STARTUP_MARGIN_MS = 500;
+
+/** `tsgi: worker NAME/0`, or what display-name= says, with the slot. */
+export function workerTitle(group: string, displayName: string | undefined, slot: number): string {
+  const shown = displayName?.replaceAll('%{GROUP}', group) ?? `tsgi: worker ${group}`;
+  return `${shown}/${String(slot)}`;
+}
+
+/** `tsgi: supervisor NAME`, or what display-name= says. */
+export function supervisorTitle(group: string, displayName: string | undefined): string {
+  return displayName?.replaceAll('%{GROUP}', group) ?? `tsgi: supervisor ${group}`;
+}
+
+function plan(context: Context, application: Application, slot: Slot): SpawnPlan {
+  const { options } = context;
+  const { scripts } = application;
+  return {
+    node: options.node,
+    args: workerArguments(options, context.workerFile, scripts, slot.ordinal),
+    cwd: workingDirectory(options, scripts),
+    environment: workerEnvironment(
+      context.environment(),
+      options.name,
+      application.name,
+      slot.index,
+      options.nodeArgs,
+    ),
+    listenFd: slot.fd,
+    boot: {
+      group: options.name,
+      application: application.name,
+      slot: slot.index,
+      processes: application.slots.length,
+      generation: options.generation,
+      secret: options.secret,
+      concurrency: options.concurrency,
+      scripts,
+      supervisor: process.pid,
+      startupTimeoutMs: options.startupTimeoutMs,
+      shutdownTimeoutMs: options.shutdownTimeoutMs,
+      gracefulTimeoutMs: options.gracefulTimeoutMs,
+      title: workerTitle(options.name, options.displayName, slot.index),
+      ...(options.home !== undefined && { home: options.home }),
+      forceTsx: application.forceTsx,
+      clusterWorker: application.clusterWorker,
+    },
+  };
+}
+
+/**
+ * @returns the booting worker, with its startup deadline set.
+ * @throws TsgiError if it cannot be tried, e.g. for an env-file that cannot be read. That the
+ * process itself could not be started comes later, as an `exit` event.
+ */
+export function launchWorker(context: Context, application: Application, slot: Slot): Worker {
+  const spawnPlan = plan(context, application, slot);
+  const worker = new Worker(slot, `worker ${application.title}/${String(slot.index)}`);
+  worker.process = context.spawn(spawnPlan, {
+    onLine: (line) => {
+      context.post({ kind: 'line', worker, line });
+    },
+    onOutput: (source, line) => {
+      if (source === 'err') worker.remember(line);
+      const level = source === 'err' ? LEVEL.warn : LEVEL.notice;
+      context.log.line(level, worker.process.pid ?? 0, source, line);
+    },
+    onExit: (status, signal, error) => {
+      context.post({ kind: 'exit', worker, status, signal, ...(error && { error }) });
+    },
+  });
+  worker.limitMs = context.options.startupTimeoutMs;
+  worker.deadline = context.now() + context.options.startupTimeoutMs + STARTUP_MARGIN_MS;
+  return worker;
+}

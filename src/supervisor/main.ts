@@ -1,0 +1,98 @@
+/**
+ * The supervisor of a process group. Apache's parent starts it as the group's user, with the
+ * command socket as fd 3 and the log pipe as fd 4; it starts, watches and replaces the workers.
+ */
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorLine, TsgiError } from '../errors.ts';
+import { native } from '../native.ts';
+import { parseCommand } from './commands.ts';
+import type { SupervisorEvent } from './context.ts';
+import { Group } from './group.ts';
+import { LEVEL, Log } from './log.ts';
+import { Loop } from './loop.ts';
+import { spawnWorker } from './spawn.ts';
+
+const COMMAND_FD = 3;
+const LOG_FD = 4;
+
+const log = new Log((packet) => native.writePacket(LOG_FD, packet));
+const isTracing = process.env['TSGI_TRACE'] === '1';
+
+function trace(text: string): void {
+  if (isTracing) log.host(LEVEL.debug, text);
+}
+
+function closeFd(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch (error) {
+    trace(`close of fd ${String(fd)} failed: ${String(error)}`);
+  }
+}
+
+function exit(status: number): void {
+  log.flush();
+  process.exit(status);
+}
+
+const group = new Group({
+  log,
+  native,
+  spawn: spawnWorker,
+  workerFile: join(__dirname, 'worker.cjs'),
+  post: (event) => {
+    loop.post(event);
+  },
+  now: () => performance.now(),
+  closeFd,
+  trace,
+  setTitle: (title) => {
+    process.title = title;
+  },
+  exit,
+});
+
+const loop = new Loop<SupervisorEvent>({
+  order: Group.order,
+  act: (event) => {
+    group.act(event);
+  },
+  duties: () => group.duties(),
+  now: () => performance.now(),
+});
+
+function onPacket(packet: Buffer | null, fds: readonly number[]): void {
+  if (packet === null) {
+    loop.post({ kind: 'orphaned' });
+    return;
+  }
+  try {
+    loop.post({ kind: 'command', command: parseCommand(packet, fds) });
+  } catch (error) {
+    fds.forEach(closeFd);
+    log.host(LEVEL.error, error instanceof TsgiError ? error.message : String(error));
+  }
+}
+
+// Apache's parent ignores SIGINT's meaning for its children: a Ctrl-C at the terminal reaches
+// Apache, which tells us. A handler for SIGUSR1 keeps Node from opening its inspector.
+const ignore = (): void => undefined;
+process.on('SIGINT', ignore);
+process.on('SIGUSR1', ignore);
+process.on('SIGTERM', (signal) => {
+  loop.post({ kind: 'signal', signal: signal as 'SIGTERM' });
+});
+process.on('SIGHUP', (signal) => {
+  loop.post({ kind: 'signal', signal: signal as 'SIGHUP' });
+});
+process.on('uncaughtException', (error) => {
+  log.host(LEVEL.error, errorLine(500, { reason: error.stack ?? String(error) }));
+  exit(70);
+});
+
+process.title = `tsgi: supervisor ${process.argv[2] ?? ''}`;
+native.closeOnExec(COMMAND_FD);
+native.closeOnExec(LOG_FD);
+native.receiveCommands(COMMAND_FD, onPacket);
+loop.wake();

@@ -1,0 +1,156 @@
+/** Starts worker processes and turns what comes from them into calls. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Duplex, Readable } from 'node:stream';
+import { LineSplitter } from '../ipc/lines.ts';
+import { encodeMessage, type BootMessage, type ScriptSet, type ToWorker } from '../ipc/messages.ts';
+import type { GroupOptions } from './commands.ts';
+import type { Environment } from './environment.ts';
+
+/** How long the pipes of a dead worker may be held open by its children before we stop to wait. */
+const LAST_WORDS_MS = 250;
+const DEFAULT_INSPECT_PORT = 9229;
+
+export interface SpawnPlan {
+  readonly node: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly environment: Environment;
+  readonly listenFd: number;
+  readonly boot: Omit<BootMessage, 'type'>;
+}
+
+/** What comes from a worker; called from the event loop, in the order in which it came. */
+export interface WorkerEvents {
+  onLine(line: string): void;
+  onOutput(source: 'out' | 'err', line: string): void;
+  /** Once, after its last output. `error` if the process could not be started at all. */
+  onExit(status: number | null, signal: NodeJS.Signals | null, error?: Error): void;
+}
+
+/** A running worker process, leader of its own session and process group. */
+export interface WorkerProcess {
+  /** undefined if the process could not be started; onExit tells. */
+  readonly pid: number | undefined;
+  send(message: ToWorker): void;
+  /** To the worker only. */
+  signal(signal: NodeJS.Signals): void;
+  /** SIGKILL to the whole process group; also ends what a dead worker left behind. */
+  killGroup(): void;
+}
+
+export type SpawnWorker = (plan: SpawnPlan, events: WorkerEvents) => WorkerProcess;
+
+/** @returns `--inspect=host:port`, the port counted up by slot so that all can be inspected. */
+export function inspectArgument(inspect: string, ordinal: number): string {
+  const match = /^(?:(.*):)?(\d+)$/.exec(inspect);
+  const port = (match ? Number(match[2]) : DEFAULT_INSPECT_PORT) + ordinal;
+  const host = match?.[1] ?? '127.0.0.1';
+  return `--inspect=${host}:${String(port)}`;
+}
+
+/** Arguments of `node` for a worker. The worker takes `file` out of its process.argv again. */
+export function workerArguments(
+  options: GroupOptions,
+  file: string,
+  scripts: ScriptSet,
+  ordinal: number,
+): string[] {
+  const inspect = options.inspect === undefined ? [] : [inspectArgument(options.inspect, ordinal)];
+  const entry = scripts.mode === 'exact' ? scripts.paths.slice(0, 1) : [];
+  return [...options.nodeArgs, ...inspect, file, ...entry];
+}
+
+/**
+ * The working directory: home=, else the (first) script's. One that is not there would make
+ * spawn() report a missing node; the worker itself says better what is wrong with its script.
+ */
+export function workingDirectory(options: GroupOptions, scripts: ScriptSet): string {
+  if (options.home !== undefined) return options.home;
+  const [path = '/'] = scripts.mode === 'exact' ? scripts.paths.map(dirname) : scripts.roots;
+  return isDirectory(path) ? path : '/';
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // ESRCH: it has gone already, which is what was wanted.
+  }
+}
+
+function watchOutput(stream: Readable, source: 'out' | 'err', events: WorkerEvents): void {
+  const splitter = new LineSplitter((line) => {
+    events.onOutput(source, line);
+  });
+  stream.on('data', (chunk: Buffer) => {
+    splitter.push(chunk);
+  });
+  stream.on('end', () => {
+    splitter.end();
+  });
+  stream.on('error', () => undefined); // The worker's end has gone; 'exit' tells the rest.
+}
+
+function watchExit(child: ChildProcess, events: WorkerEvents): void {
+  let reported = false;
+  const report = (status: number | null, signal: NodeJS.Signals | null, error?: Error): void => {
+    if (reported) return;
+    reported = true;
+    events.onExit(status, signal, error);
+  };
+  child.on('error', (error) => {
+    if (child.pid === undefined) report(null, null, error);
+  });
+  // 'close' comes when all output has been read, unless a child of the worker holds a pipe.
+  child.on('close', report);
+  child.on('exit', (status, signal) => {
+    setTimeout(report, LAST_WORDS_MS, status, signal);
+  });
+}
+
+/** Fds of the worker: 0 /dev/null, 1 and 2 pipes, 3 control socket, 4 the listening socket. */
+export const spawnWorker: SpawnWorker = (plan, events) => {
+  const child = spawn(plan.node, plan.args, {
+    cwd: plan.cwd,
+    env: plan.environment,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', plan.listenFd],
+  });
+  const { pid } = child;
+  watchExit(child, events);
+  const control = child.stdio[3] as Duplex | null;
+  if (pid !== undefined && child.stdout && child.stderr && control) {
+    watchOutput(child.stdout, 'out', events);
+    watchOutput(child.stderr, 'err', events);
+    const splitter = new LineSplitter((line) => {
+      events.onLine(line);
+    });
+    control.on('data', (chunk: Buffer) => {
+      splitter.push(chunk);
+    });
+    control.on('error', () => undefined); // As above.
+    control.write(encodeMessage({ type: 'boot', ...plan.boot }));
+  }
+  return {
+    pid,
+    send(message): void {
+      if (control?.writable) control.write(encodeMessage(message));
+    },
+    signal(signal): void {
+      if (pid !== undefined) signalQuietly(pid, signal);
+    },
+    killGroup(): void {
+      if (pid !== undefined) signalQuietly(-pid, 'SIGKILL');
+    },
+  };
+};

@@ -1,0 +1,71 @@
+/** The package, the build and the front page say the same as the rest of the repository. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { root } from '../harness/place.ts';
+
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+interface Manifest {
+  readonly version: string;
+  readonly engines: { readonly node: string };
+  readonly scripts: Readonly<Record<string, string>>;
+  readonly bin: Readonly<Record<string, string>>;
+}
+const manifest = JSON.parse(read('package.json')) as Manifest;
+
+describe('the package', () => {
+  it('has one version: in package.json, in the module and in the changelog', () => {
+    expect(read('apache/tsgi_module.h')).to.include(`#define TSGI_VERSION "${manifest.version}"`);
+    expect(read('CHANGELOG.md')).to.match(new RegExp(`^## ${manifest.version}\\b`, 'm'));
+  });
+
+  it('has a lock file without addresses, so that it installs from any registry', () => {
+    const lock = read('package-lock.json');
+    expect(lock).to.include('"lockfileVersion": 3');
+    expect(lock).to.not.include('"resolved"');
+  });
+
+  it('needs the same Node.js wherever one is asked for', () => {
+    expect(manifest.engines.node).to.equal('>=20.19');
+    for (const file of ['README.md', 'scripts/setup.sh', 'scripts/lib/node-version.mjs']) {
+      expect(read(file), file).to.include('20.19 or newer');
+    }
+  });
+
+  it('has every script that its scripts and its documents name', () => {
+    const named = Object.values(manifest.scripts)
+      .concat(read('CONTRIBUTING.md'), read('README.md'))
+      .flatMap((text) =>
+        [...text.matchAll(/\bscripts\/[\w.-]+\.(?:mjs|sh)/g)].map(([path]) => path),
+      );
+    expect(named.length).to.be.greaterThan(8);
+    expect(named.filter((path) => !existsSync(join(root, path)))).to.deep.equal([]);
+    const runs = [...read('CONTRIBUTING.md').matchAll(/`npm run ([\w:]+)/g)].map((m) => m[1] ?? '');
+    expect(runs.length).to.be.greaterThan(5);
+    expect(runs.filter((name) => !(name in manifest.scripts))).to.deep.equal([]);
+  });
+
+  it('has documents whose links lead somewhere', () => {
+    const documents = execFileSync('find', ['docs', '-name', '*.md'], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'];
+    const broken = [...pages, ...documents.trim().split('\n')].flatMap((page) =>
+      [...read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)]
+        .map((m) => m[1] ?? '')
+        .filter((link) => !existsSync(join(root, page, '..', link)))
+        .map((link) => `${page}: ${link}`),
+    );
+    expect(broken).to.deep.equal([]);
+  });
+
+  it('has a README of at most 200 lines that begins with the two commands', () => {
+    const lines = read('README.md').split('\n');
+    expect(lines.length).to.be.at.most(200);
+    const quickStart = lines.slice(lines.indexOf('## Quick start')).join('\n');
+    expect(quickStart).to.match(/```\nnpm start\n```[^]*```\nnpm test\n```/);
+  });
+});
