@@ -32,7 +32,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(tsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
-AP_DECLARE_MODULE(tsgi) = {
+/* AP_DECLARE_MODULE would repeat the APLOG_USE_MODULE of tsgi_module.h. */
+module AP_MODULE_DECLARE_DATA tsgi_module = {
     STANDARD20_MODULE_STUFF,
     tsgi_config_create_dir,
     tsgi_config_merge_dir,

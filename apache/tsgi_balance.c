@@ -401,7 +401,20 @@ static int wait_for_hello(request_rec *r, const tsgi_client_t *client, tsgi_slot
     return is_leased;
 }
 
-/* ---- */
+/* ---- the choice --------------------------------------------------------------------- */
+
+int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t now)
+{
+    const apr_uint32_t own = tsgi_load_get(slots, slot);
+    for (int i = 0; i < slots->nslots; i++) {
+        const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, i), now);
+        if (i != slot && hints.ready > 0 && !hints.is_penalised &&
+            tsgi_load_get(slots, i) < own) {
+            return 1;
+        }
+    }
+    return 0;
+}
 
 int tsgi_balance_acquire(request_rec *r, const tsgi_client_t *client, tsgi_slots_t *slots,
                          apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)

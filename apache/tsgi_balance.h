@@ -32,5 +32,7 @@ void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now);
 void tsgi_lease_drop(tsgi_lease_t *lease);
 /** Like drop, for a worker that hung up or refused: others are tried first for a moment. */
 void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now);
+/** @return 1 if a slot other than `slot` has an idle connection and less in hand. */
+int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t now);
 
 #endif

@@ -57,7 +57,8 @@ void *tsgi_config_merge_server(apr_pool_t *p, void *basev, void *addv)
     tsgi_server_conf_t *conf = apr_pcalloc(p, sizeof(*conf));
     conf->aliases = apr_array_append(p, add->aliases, base->aliases);
     conf->dir_groups = apr_array_append(p, add->dir_groups, base->dir_groups);
-    conf->dir_applications = apr_array_append(p, add->dir_applications, base->dir_applications);
+    conf->dir_applications =
+        apr_array_append(p, add->dir_applications, base->dir_applications);
     conf->dir_restricts = add->dir_restricts || base->dir_restricts;
     MERGE(process_group);
     MERGE(application_group);
@@ -134,7 +135,8 @@ static void refer(cmd_parms *cmd, const char *name)
     reference->server = cmd->server;
     reference->file = cmd->directive->filename;
     reference->line = cmd->directive->line_num;
-    APR_ARRAY_PUSH(tsgi_config_global(cmd->pool)->references, tsgi_reference_t *) = reference;
+    APR_ARRAY_PUSH(tsgi_config_global(cmd->pool)->references, tsgi_reference_t *) =
+        reference;
 }
 
 static const char *check_group_reference(const char *name)
@@ -145,8 +147,8 @@ static const char *check_group_reference(const char *name)
 static const char *check_application_group(apr_pool_t *p, const char *name)
 {
     if (strncmp(name, "%{", 2) == 0) {
-        return strcmp(name, "%{RESOURCE}") == 0 || strcmp(name, "%{GLOBAL}") == 0
-                       || strcmp(name, "%{SERVER}") == 0
+        return strcmp(name, "%{RESOURCE}") == 0 || strcmp(name, "%{GLOBAL}") == 0 ||
+                       strcmp(name, "%{SERVER}") == 0
                    ? NULL
                    : "%{RESOURCE}, %{GLOBAL}, %{SERVER} or a name";
     }
@@ -193,25 +195,36 @@ static const char *set_daemon_process(cmd_parms *cmd, void *dir, const char *arg
     const char *name = ap_getword_conf(p, &args);
     const char *wanted = tsgi_options_check_group_name(name);
     if (wanted != NULL) {
-        return refuse(cmd, apr_psprintf(p, TSGI_LOGNO(0001)
-                                        "TSGIDaemonProcess: expected the name of the process group "
-                                        "first (%s), but \"%s\" came", wanted, name));
+        return refuse(
+            cmd,
+            apr_psprintf(
+                p,
+                TSGI_LOGNO(
+                    0001) "TSGIDaemonProcess: expected the name of the process group "
+                          "first (%s), but \"%s\" came",
+                wanted, name));
     }
-    const tsgi_group_t *before = apr_hash_get(tsgi_config_global(p)->groups_by_name, name,
-                                              APR_HASH_KEY_STRING);
+    const tsgi_group_t *before =
+        apr_hash_get(tsgi_config_global(p)->groups_by_name, name, APR_HASH_KEY_STRING);
     if (before != NULL) {
-        return refuse(cmd, apr_psprintf(p, TSGI_LOGNO(0003)
-                                        "TSGIDaemonProcess %s: this process group is already "
-                                        "defined at line %d of %s; expected a name of its own for "
-                                        "each", name, before->line, before->file));
+        return refuse(
+            cmd, apr_psprintf(
+                     p,
+                     TSGI_LOGNO(
+                         0003) "TSGIDaemonProcess %s: this process group is already "
+                               "defined at line %d of %s; expected a name of its own for "
+                               "each",
+                     name, before->line, before->file));
     }
     tsgi_group_t *group = add_group(cmd, name);
     const char *error = tsgi_options_parse(p, tsgi_group_options, args, &group->options);
     if (error != NULL) {
-        group->error = apr_psprintf(p, TSGI_LOGNO(0002) "TSGIDaemonProcess %s: %s", name, error);
+        group->error =
+            apr_psprintf(p, TSGI_LOGNO(0002) "TSGIDaemonProcess %s: %s", name, error);
         return refuse(cmd, group->error);
     }
-    group->options.display_name = expand_display_name(p, group->options.display_name, name);
+    group->options.display_name =
+        expand_display_name(p, group->options.display_name, name);
     return NULL;
 }
 
@@ -261,8 +274,10 @@ static const char *check_url(apr_pool_t *p, const char *url)
         return "expected a URL-path that begins with /";
     }
     for (const char *c = url; *c != '\0'; c++) {
-        if (*c == '?' || *c == '#' || (*c == '%' && apr_isxdigit(c[1]) && apr_isxdigit(c[2]))) {
-            return "expected a URL-path without query and not percent-encoded, since it is compared "
+        if (*c == '?' || *c == '#' ||
+            (*c == '%' && apr_isxdigit(c[1]) && apr_isxdigit(c[2]))) {
+            return "expected a URL-path without query and not percent-encoded, since it "
+                   "is compared "
                    "with the decoded path of a request";
         }
     }
@@ -274,7 +289,8 @@ static const char *set_literal(cmd_parms *cmd, tsgi_alias_t *alias, const char *
     const char *error = check_url(cmd->pool, alias->url);
     alias->script = ap_server_root_relative(cmd->pool, file);
     if (error == NULL && alias->script == NULL) {
-        error = apr_psprintf(cmd->pool, "expected the path of a script, but \"%s\" came", file);
+        error = apr_psprintf(cmd->pool, "expected the path of a script, but \"%s\" came",
+                             file);
     }
     return error;
 }
@@ -289,7 +305,8 @@ static const char *set_pattern(cmd_parms *cmd, tsgi_alias_t *alias, const char *
     apr_pool_t *p = cmd->pool;
     alias->regex = ap_pregcomp(p, alias->url, AP_REG_EXTENDED);
     if (alias->regex == NULL) {
-        return "expected a regular expression as in AliasMatch, but this one does not compile";
+        return "expected a regular expression as in AliasMatch, but this one does not "
+               "compile";
     }
     size_t literal = strcspn(file, "$\\");
     if (file[literal] == '\0') {
@@ -315,8 +332,8 @@ static const char *parse_alias(cmd_parms *cmd, tsgi_alias_t *alias, const char *
                                const char *options)
 {
     alias_options_t parsed;
-    const char *error = cmd->info != NULL ? set_pattern(cmd, alias, file)
-                                          : set_literal(cmd, alias, file);
+    const char *error =
+        cmd->info != NULL ? set_pattern(cmd, alias, file) : set_literal(cmd, alias, file);
     if (error != NULL) {
         return error;
     }
@@ -334,10 +351,14 @@ static const char *set_script_alias(cmd_parms *cmd, void *dir, const char *args)
     const char *url = ap_getword_conf(p, &args);
     const char *file = ap_getword_conf(p, &args);
     if (file[0] == '\0') {
-        return refuse(cmd, apr_psprintf(p, TSGI_LOGNO(0004)
-                                        "%s: expected a %s and the path of a script, but \"%s\" "
-                                        "came", cmd->cmd->name,
-                                        cmd->info != NULL ? "regular expression" : "URL-path", url));
+        return refuse(
+            cmd,
+            apr_psprintf(
+                p,
+                TSGI_LOGNO(0004) "%s: expected a %s and the path of a script, but \"%s\" "
+                                 "came",
+                cmd->cmd->name, cmd->info != NULL ? "regular expression" : "URL-path",
+                url));
     }
     tsgi_alias_t *alias = apr_pcalloc(p, sizeof(*alias));
     alias->url = url;
@@ -350,7 +371,8 @@ static const char *set_script_alias(cmd_parms *cmd, void *dir, const char *args)
     const char *error = parse_alias(cmd, alias, file, args);
     if (error != NULL) {
         /* It stays: its URLs must not fall through to the files of the document root. */
-        alias->error = apr_psprintf(p, TSGI_LOGNO(0005) "%s %s: %s", cmd->cmd->name, url, error);
+        alias->error =
+            apr_psprintf(p, TSGI_LOGNO(0005) "%s %s: %s", cmd->cmd->name, url, error);
         return refuse(cmd, alias->error);
     }
     return NULL;
@@ -373,9 +395,14 @@ static const char *set_process_group(cmd_parms *cmd, void *dir, const char *args
     const char *name = single(cmd, args);
     const char *wanted = name != NULL ? check_group_reference(name) : "one name";
     if (wanted != NULL) {
-        return refuse(cmd, apr_psprintf(cmd->pool, TSGI_LOGNO(0006)
-                                        "TSGIProcessGroup: expected the name of a process group or "
-                                        "%%{GLOBAL} (%s), but \"%s\" came", wanted, args));
+        return refuse(
+            cmd,
+            apr_psprintf(
+                cmd->pool,
+                TSGI_LOGNO(
+                    0006) "TSGIProcessGroup: expected the name of a process group or "
+                          "%%{GLOBAL} (%s), but \"%s\" came",
+                wanted, args));
     }
     refer(cmd, name);
     if (cmd->path != NULL) {
@@ -390,11 +417,15 @@ static const char *set_process_group(cmd_parms *cmd, void *dir, const char *args
 static const char *set_application_group(cmd_parms *cmd, void *dir, const char *args)
 {
     const char *name = single(cmd, args);
-    const char *wanted = name != NULL ? check_application_group(cmd->pool, name) : "one name";
+    const char *wanted =
+        name != NULL ? check_application_group(cmd->pool, name) : "one name";
     if (wanted != NULL) {
-        return refuse(cmd, apr_psprintf(cmd->pool, TSGI_LOGNO(0007)
-                                        "TSGIApplicationGroup: expected %s, but \"%s\" came",
-                                        wanted, args));
+        return refuse(
+            cmd,
+            apr_psprintf(
+                cmd->pool,
+                TSGI_LOGNO(0007) "TSGIApplicationGroup: expected %s, but \"%s\" came",
+                wanted, args));
     }
     if (cmd->path != NULL) {
         ((tsgi_dir_conf_t *)dir)->application_group = name;
@@ -430,9 +461,13 @@ static const char *set_restrict_process(cmd_parms *cmd, void *dir, const char *a
     if (names->nelts > 0) {
         return NULL;
     }
-    return refuse(cmd, apr_psprintf(cmd->pool, TSGI_LOGNO(0008)
-                                    "TSGIRestrictProcess: expected names of process groups or "
-                                    "%%{GLOBAL}, but \"%s\" came", args));
+    return refuse(
+        cmd,
+        apr_psprintf(
+            cmd->pool,
+            TSGI_LOGNO(0008) "TSGIRestrictProcess: expected names of process groups or "
+                             "%%{GLOBAL}, but \"%s\" came",
+            args));
 }
 
 static const char *set_pass_authorization(cmd_parms *cmd, void *dir, const char *args)
@@ -450,18 +485,26 @@ static const char *set_pass_authorization(cmd_parms *cmd, void *dir, const char 
             return NULL;
         }
     }
-    return refuse(cmd, apr_psprintf(cmd->pool, TSGI_LOGNO(0009)
-                                    "TSGIPassAuthorization: expected On, Off or Auto, but \"%s\" "
-                                    "came", args));
+    return refuse(
+        cmd, apr_psprintf(
+                 cmd->pool,
+                 TSGI_LOGNO(
+                     0009) "TSGIPassAuthorization: expected On, Off or Auto, but \"%s\" "
+                           "came",
+                 args));
 }
 
 static const char *set_node(cmd_parms *cmd, void *dir, const char *args)
 {
     const char *path = single(cmd, args);
     if (path == NULL || path[0] != '/') {
-        return refuse(cmd, apr_psprintf(cmd->pool, TSGI_LOGNO(0010)
-                                        "TSGINode: expected the absolute path of the node binary, "
-                                        "but \"%s\" came", args));
+        return refuse(
+            cmd, apr_psprintf(
+                     cmd->pool,
+                     TSGI_LOGNO(
+                         0010) "TSGINode: expected the absolute path of the node binary, "
+                               "but \"%s\" came",
+                     args));
     }
     server_conf(cmd)->node = path;
     return NULL;
@@ -476,9 +519,13 @@ static const char *set_runtime_dir(cmd_parms *cmd, void *dir, const char *args)
     }
     path = path != NULL ? ap_server_root_relative(cmd->pool, path) : NULL;
     if (path == NULL) {
-        return refuse(cmd, apr_psprintf(cmd->pool, TSGI_LOGNO(0011)
-                                        "TSGIRuntimeDir: expected the path of a directory, but "
-                                        "\"%s\" came", args));
+        return refuse(
+            cmd,
+            apr_psprintf(
+                cmd->pool,
+                TSGI_LOGNO(0011) "TSGIRuntimeDir: expected the path of a directory, but "
+                                 "\"%s\" came",
+                args));
     }
     tsgi_config_global(cmd->pool)->runtime_dir = path;
     return NULL;
@@ -501,12 +548,12 @@ const command_rec tsgi_commands[] = {
                      "The application group: scripts with the same one share workers."),
     AP_INIT_RAW_ARGS("TSGIRestrictProcess", set_restrict_process, NULL, EVERYWHERE,
                      "The only process groups that may be chosen here."),
-    AP_INIT_RAW_ARGS("TSGIPassAuthorization", set_pass_authorization, NULL, EVERYWHERE,
-                     "Whether apps get the Authorization header: On, Off, or Auto (unless Apache "
-                     "itself authenticated the request)."),
+    AP_INIT_RAW_ARGS(
+        "TSGIPassAuthorization", set_pass_authorization, NULL, EVERYWHERE,
+        "Whether apps get the Authorization header: On, Off, or Auto (unless Apache "
+        "itself authenticated the request)."),
     AP_INIT_RAW_ARGS("TSGINode", set_node, NULL, RSRC_CONF,
                      "The absolute path of the node binary."),
     AP_INIT_RAW_ARGS("TSGIRuntimeDir", set_runtime_dir, NULL, RSRC_CONF,
                      "The directory where sockets are made."),
-    {NULL}
-};
+    {NULL}};

@@ -169,7 +169,10 @@ int tsgi_config_is_restart(void);
  */
 int tsgi_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
-/** post_config hook: a notice for each implicit group, once, when httpd has opened its logs. */
+/**
+ * post_config hook, when httpd has opened its logs: a notice for each implicit group (once, at the
+ * start), warnings for aliases that never match.
+ */
 int tsgi_config_announce(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 
 /* ---- per request, in Apache children ------------------------------------------------ */

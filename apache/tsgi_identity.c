@@ -43,9 +43,9 @@ static int ids_are(uid_t uid, gid_t gid)
 {
     uid_t ruid, euid, suid;
     gid_t rgid, egid, sgid;
-    return getresuid(&ruid, &euid, &suid) == 0 && getresgid(&rgid, &egid, &sgid) == 0
-           && ruid == uid && euid == uid && suid == uid && rgid == gid && egid == gid
-           && sgid == gid;
+    return getresuid(&ruid, &euid, &suid) == 0 && getresgid(&rgid, &egid, &sgid) == 0 &&
+           ruid == uid && euid == uid && suid == uid && rgid == gid && egid == gid &&
+           sgid == gid;
 }
 
 /* child side: no malloc, no log */
@@ -73,8 +73,8 @@ int tsgi_identity_assume(const tsgi_identity_t *identity)
     if (root && !groups_are(identity->groups, identity->ngroups)) {
         return TSGI_IDENTITY_WRONG_GROUPS;
     }
-    if (setuid(0) == 0 || seteuid(0) == 0 || setresuid(0, 0, 0) == 0
-        || (identity->gid != 0 && (setgid(0) == 0 || setresgid(0, 0, 0) == 0))) {
+    if (setuid(0) == 0 || seteuid(0) == 0 || setresuid(0, 0, 0) == 0 ||
+        (identity->gid != 0 && (setgid(0) == 0 || setresgid(0, 0, 0) == 0))) {
         return TSGI_IDENTITY_REGAINED;
     }
     return TSGI_IDENTITY_OK;
@@ -92,7 +92,8 @@ const char *tsgi_identity_step(int step)
         [TSGI_IDENTITY_WRONG_GROUPS] = "the supplementary groups are not what was set",
         [TSGI_IDENTITY_REGAINED] = "root's privileges could be had back",
     };
-    return step >= 0 && step < TSGI_IDENTITY_STEPS ? names[step] : "an unknown step failed";
+    return step >= 0 && step < TSGI_IDENTITY_STEPS ? names[step]
+                                                   : "an unknown step failed";
 }
 
 /* ---- at configuration time ------------------------------------------------------- */
@@ -130,13 +131,14 @@ static const char *nss_reason(apr_pool_t *p, int error)
     }
 }
 
-static const char *resolve_group(apr_pool_t *p, const char *option, const char *name, gid_t *gid)
+static const char *resolve_group(apr_pool_t *p, const char *option, const char *name,
+                                 gid_t *gid)
 {
     unsigned int id;
     if (name[0] == '#') {
         if (!parse_id(name, &id)) {
-            return apr_psprintf(p, "%s=%s: expected a group's name or # and its number", option,
-                                name);
+            return apr_psprintf(p, "%s=%s: expected a group's name or # and its number",
+                                option, name);
         }
         *gid = id;
         return NULL;
@@ -156,8 +158,9 @@ static void take_entry(apr_pool_t *p, const struct passwd *entry, tsgi_identity_
     out->uid = entry->pw_uid;
     out->gid = entry->pw_gid;
     out->name = apr_pstrdup(p, entry->pw_name);
-    out->home = entry->pw_dir != NULL && entry->pw_dir[0] == '/' ? apr_pstrdup(p, entry->pw_dir)
-                                                                 : "/";
+    out->home = entry->pw_dir != NULL && entry->pw_dir[0] == '/'
+                    ? apr_pstrdup(p, entry->pw_dir)
+                    : "/";
     out->shell = entry->pw_shell != NULL && entry->pw_shell[0] == '/'
                      ? apr_pstrdup(p, entry->pw_shell)
                      : "/bin/sh";
@@ -184,8 +187,8 @@ static const char *resolve_user(apr_pool_t *p, const char *option, const char *n
     unsigned int id;
     if (name[0] == '#') {
         if (!parse_id(name, &id)) {
-            return apr_psprintf(p, "%s=%s: expected a user's name or # and its number", option,
-                                name);
+            return apr_psprintf(p, "%s=%s: expected a user's name or # and its number",
+                                option, name);
         }
         take_uid(p, id, 0, out);
         return NULL;
@@ -209,10 +212,11 @@ static void add_group(tsgi_identity_t *out, gid_t gid)
 
 static const char *too_many_groups(apr_pool_t *p, const tsgi_identity_t *out)
 {
-    return apr_psprintf(p,
-                        "user %s has more than %d supplementary groups; name those that the "
-                        "group needs with supplementary-groups=",
-                        out->name, TSGI_IDENTITY_MAX_GROUPS);
+    return apr_psprintf(
+        p,
+        "user %s has more than %d supplementary groups; name those that the "
+        "group needs with supplementary-groups=",
+        out->name, TSGI_IDENTITY_MAX_GROUPS);
 }
 
 /* What initgroups() would set. */
@@ -254,25 +258,29 @@ static const char *named_groups(apr_pool_t *p, const char *names, tsgi_identity_
 
 /* Apache is not root: all that can be checked is that nothing else was asked for. */
 static const char *check_oneself(apr_pool_t *p, const tsgi_options_t *options,
-                                 const tsgi_identity_t *self, const tsgi_identity_t *asked)
+                                 const tsgi_identity_t *self,
+                                 const tsgi_identity_t *asked)
 {
     if (options->user != NULL && asked->uid != self->uid) {
-        return apr_psprintf(p,
-                            "user=%s: Apache runs as %s and not as root, so it cannot become "
-                            "another user; leave user= out or start Apache as root",
-                            options->user, self->name);
+        return apr_psprintf(
+            p,
+            "user=%s: Apache runs as %s and not as root, so it cannot become "
+            "another user; leave user= out or start Apache as root",
+            options->user, self->name);
     }
     if (options->group != NULL && asked->gid != self->gid) {
-        return apr_psprintf(p,
-                            "group=%s: Apache runs with gid %u and not as root, so it cannot "
-                            "take another group; leave group= out or start Apache as root",
-                            options->group, (unsigned int)self->gid);
+        return apr_psprintf(
+            p,
+            "group=%s: Apache runs with gid %u and not as root, so it cannot "
+            "take another group; leave group= out or start Apache as root",
+            options->group, (unsigned int)self->gid);
     }
     if (options->supplementary_groups != NULL) {
-        return apr_psprintf(p,
-                            "supplementary-groups=%s: Apache does not run as root, so its groups "
-                            "stay as they are; leave the option out or start Apache as root",
-                            options->supplementary_groups);
+        return apr_psprintf(
+            p,
+            "supplementary-groups=%s: Apache does not run as root, so its groups "
+            "stay as they are; leave the option out or start Apache as root",
+            options->supplementary_groups);
     }
     return NULL;
 }
@@ -299,23 +307,35 @@ static const char *refuse_root(apr_pool_t *p, const tsgi_options_t *options,
 {
     if (out->uid == 0) {
         return options->user != NULL
-                   ? apr_psprintf(p, "user=%s is root (uid 0): apps never run as root; name "
-                                     "another user", options->user)
-                   : "Apache's User is root (uid 0): apps never run as root; give user= to "
+                   ? apr_psprintf(p,
+                                  "user=%s is root (uid 0): apps never run as root; name "
+                                  "another user",
+                                  options->user)
+                   : "Apache's User is root (uid 0): apps never run as root; give user= "
+                     "to "
                      "TSGIDaemonProcess, or set User to an account of its own";
     }
     if (out->gid == 0) {
-        return apr_psprintf(p,
-                            "%s%s is gid 0: apps never run with root's group; name another one "
-                            "with group=",
-                            options->group != NULL ? "group=" : "the group of user ",
-                            options->group != NULL ? options->group : out->name);
+        return apr_psprintf(
+            p,
+            "%s%s is gid 0: apps never run with root's group; name another one "
+            "with group=",
+            options->group != NULL ? "group=" : "the group of user ",
+            options->group != NULL ? options->group : out->name);
     }
     if (groups_contain(out->groups, out->ngroups, 0)) {
-        return apr_psprintf(p,
-                            "user %s is a member of root's group (gid 0): apps never run with "
-                            "it; name the groups that are needed with supplementary-groups=",
-                            out->name);
+        return options->supplementary_groups != NULL
+                   ? apr_psprintf(
+                         p,
+                         "supplementary-groups=%s contains root's group (gid 0): apps "
+                         "never run with it; leave it out",
+                         options->supplementary_groups)
+                   : apr_psprintf(
+                         p,
+                         "user %s is a member of root's group (gid 0): apps never run "
+                         "with it; name the groups that are needed with "
+                         "supplementary-groups=",
+                         out->name);
     }
     return NULL;
 }
@@ -335,10 +355,12 @@ static const char *resolve_as_root(apr_pool_t *p, const tsgi_options_t *options,
     if (error == NULL && options->group != NULL) {
         error = resolve_group(p, "group", options->group, &out->gid);
     }
-    if (error == NULL && out->gid == 0 && out->name != NULL && out->name[0] == '#'
-        && options->group == NULL && options->user != NULL) {
-        return apr_psprintf(p, "user=%s has no entry in passwd and so no group of its own; "
-                               "give one with group=", options->user);
+    if (error == NULL && out->gid == 0 && out->name != NULL && out->name[0] == '#' &&
+        options->group == NULL && options->user != NULL) {
+        return apr_psprintf(p,
+                            "user=%s has no entry in passwd and so no group of its own; "
+                            "give one with group=",
+                            options->user);
     }
     if (error == NULL) {
         error = options->supplementary_groups != NULL

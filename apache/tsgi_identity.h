@@ -14,14 +14,14 @@
 /** Where tsgi_identity_assume() failed; tsgi_identity_step() names them for messages. */
 typedef enum {
     TSGI_IDENTITY_OK = 0,
-    TSGI_IDENTITY_IS_ROOT,    /**< asked for uid 0 or gid 0: refused before anything is changed */
-    TSGI_IDENTITY_SETGROUPS,  /**< setgroups() failed */
-    TSGI_IDENTITY_SETRESGID,  /**< setresgid() failed */
-    TSGI_IDENTITY_SETRESUID,  /**< setresuid() failed */
-    TSGI_IDENTITY_WRONG_IDS,  /**< uid or gid are not what was set */
+    TSGI_IDENTITY_IS_ROOT, /**< asked for uid 0 or gid 0: refused before anything is changed */
+    TSGI_IDENTITY_SETGROUPS,    /**< setgroups() failed */
+    TSGI_IDENTITY_SETRESGID,    /**< setresgid() failed */
+    TSGI_IDENTITY_SETRESUID,    /**< setresuid() failed */
+    TSGI_IDENTITY_WRONG_IDS,    /**< uid or gid are not what was set */
     TSGI_IDENTITY_WRONG_GROUPS, /**< supplementary groups are not what was set */
-    TSGI_IDENTITY_REGAINED,   /**< root could be had back */
-    TSGI_IDENTITY_STEPS       /**< one more than the last step */
+    TSGI_IDENTITY_REGAINED,     /**< root could be had back */
+    TSGI_IDENTITY_STEPS         /**< one more than the last step */
 } tsgi_identity_step_t;
 
 /**

@@ -19,8 +19,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A text that was split ends in a backslash; a shorter one that does was written so by the app. */
-#define SPLIT_MIN 3000
 /* Packets of one pipe before it is the others' turn. */
 #define PACKETS_AT_ONCE 32
 /* How long after SIGTERM, in ms: for what is in the pipes, and for workers that outlive httpd. */
@@ -116,7 +114,7 @@ void tsgi_log_parse(const char *line, apr_size_t length, tsgi_log_record_t *reco
             record->source = source;
             record->text = source_end + 1;
             record->length = (apr_size_t)(end - record->text);
-            if (record->length > SPLIT_MIN && end[-1] == '\\') {
+            if (record->length > 0 && end[-1] == '\\') {
                 record->length--;
                 record->continued = 1;
             }
@@ -280,8 +278,9 @@ static int is_kept(const reader_t *reader, server_rec *main_server, int fd)
 }
 
 /*
- * Everything that this process has no use for: httpd's listeners, command sockets, other logs. A
- * list of open ones first, since the directory is itself one of them.
+ * Everything that this process has no use for: httpd's listeners, other logs, and the pipes' write
+ * ends (only without them does EOF tell that all writers have gone). A list of what is open first,
+ * since the directory is itself one of them.
  */
 static void close_others(const reader_t *reader, server_rec *s, apr_pool_t *p)
 {
@@ -350,7 +349,6 @@ static void pipes_collect(reader_t *reader, const tsgi_process_t *process, apr_p
     }
 }
 
-/* The own write ends must go: only then does EOF tell that all writers have gone. */
 static void signals_prepare(void)
 {
     struct sigaction action = {.sa_handler = on_term};

@@ -39,8 +39,8 @@ static const char *check_inspect(apr_pool_t *p, const char *value)
     const char *colon = strrchr(value, ':');
     const char *port = colon != NULL ? colon + 1 : value;
     size_t digits = strspn(port, "0123456789");
-    if (colon == value || strpbrk(value, " \t,/") != NULL || digits == 0 || digits > 5
-        || port[digits] != '\0' || apr_atoi64(port) < 1 || apr_atoi64(port) > 65535) {
+    if (colon == value || strpbrk(value, " \t,/") != NULL || digits == 0 || digits > 5 ||
+        port[digits] != '\0' || apr_atoi64(port) < 1 || apr_atoi64(port) > 65535) {
         return "a port or host:port, such as 9229 or 127.0.0.1:9229";
     }
     return NULL;
@@ -49,10 +49,10 @@ static const char *check_inspect(apr_pool_t *p, const char *value)
 /* These would have node do something else than run the worker. */
 static const char *check_node_args(apr_pool_t *p, const char *value)
 {
-    static const char *const others[] = {"-",       "--",      "-e",     "--eval", "-p",
-                                         "--print", "-pe",     "-c",     "--check", "-i",
-                                         "--interactive",      "-v",     "--version", "-h",
-                                         "--help",  "--test",  "--run",  "--watch", "--build-sea"};
+    static const char *const others[] = {
+        "-",      "--",      "-e",    "--eval",        "-p",         "--print",   "-pe",
+        "-c",     "--check", "-i",    "--interactive", "-v",         "--version", "-h",
+        "--help", "--test",  "--run", "--watch",       "--build-sea"};
     const char *rest = value;
     const char *word = ap_getword_conf(p, &rest);
     if (word[0] != '\0' && word[0] != '-') {
@@ -62,7 +62,8 @@ static const char *check_node_args(apr_pool_t *p, const char *value)
         size_t length = strcspn(word, "=");
         for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
             if (strlen(others[i]) == length && strncmp(word, others[i], length) == 0) {
-                return apr_psprintf(p, "options that let node run a script, not %s", others[i]);
+                return apr_psprintf(p, "options that let node run a script, not %s",
+                                    others[i]);
             }
         }
         word = ap_getword_conf(p, &rest);
@@ -161,8 +162,8 @@ typedef struct {
 
 static const unit_t no_units[] = {{"", 1}, {NULL, 0}};
 /* The first one that divides a value is the one it is written with in messages. */
-static const unit_t durations[] = {
-    {"h", HOUR}, {"m", 60 * SECOND}, {"s", SECOND}, {"", SECOND}, {"ms", 1}, {NULL, 0}};
+static const unit_t durations[] = {{"h", HOUR},  {"m", 60 * SECOND}, {"s", SECOND},
+                                   {"", SECOND}, {"ms", 1},          {NULL, 0}};
 static const unit_t sizes[] = {{"G", APR_INT64_C(1) << 30},
                                {"M", APR_INT64_C(1) << 20},
                                {"K", APR_INT64_C(1) << 10},
@@ -181,7 +182,8 @@ static const unit_t *units_of(const tsgi_option_row_t *row)
     }
 }
 
-static const char *format_number(apr_pool_t *p, const tsgi_option_row_t *row, apr_int64_t value)
+static const char *format_number(apr_pool_t *p, const tsgi_option_row_t *row,
+                                 apr_int64_t value)
 {
     const unit_t *unit = units_of(row);
     if (row->type == TSGI_OPTION_OCTAL) {
@@ -197,7 +199,8 @@ static const char *format_number(apr_pool_t *p, const tsgi_option_row_t *row, ap
 }
 
 /* Nothing but digits (after a minus, where negative numbers are allowed) and a known suffix. */
-static int parse_number(const tsgi_option_row_t *row, const char *text, apr_int64_t *result)
+static int parse_number(const tsgi_option_row_t *row, const char *text,
+                        apr_int64_t *result)
 {
     int base = row->type == TSGI_OPTION_OCTAL ? 8 : 10;
     const char *digits = text[0] == '-' && row->min < 0 ? text + 1 : text;
@@ -214,8 +217,8 @@ static int parse_number(const tsgi_option_row_t *row, const char *text, apr_int6
     while (unit->suffix != NULL && strcasecmp(unit->suffix, end) != 0) {
         unit++;
     }
-    if (unit->suffix == NULL || value > row->max / unit->factor || value * unit->factor > row->max
-        || value * unit->factor < row->min) {
+    if (unit->suffix == NULL || value > row->max / unit->factor ||
+        value * unit->factor > row->max || value * unit->factor < row->min) {
         return 0;
     }
     *result = value * unit->factor;
@@ -252,10 +255,11 @@ static const char *expected(apr_pool_t *p, const tsgi_option_row_t *row)
     case TSGI_OPTION_INT:
         return apr_psprintf(p, "a number from %s to %s", low, high);
     case TSGI_OPTION_DURATION:
-        return apr_psprintf(p, "a duration from %s to %s, written like 500ms, 15s, 2m or 1h", low,
-                            high);
+        return apr_psprintf(
+            p, "a duration from %s to %s, written like 500ms, 15s, 2m or 1h", low, high);
     case TSGI_OPTION_SIZE:
-        return apr_psprintf(p, "a size from %s to %s, written like 512K, 64M or 1G", low, high);
+        return apr_psprintf(p, "a size from %s to %s, written like 512K, 64M or 1G", low,
+                            high);
     case TSGI_OPTION_OCTAL:
         return apr_psprintf(p, "an octal number from %s to %s, such as 027", low, high);
     case TSGI_OPTION_FLAG:
@@ -318,7 +322,8 @@ static int add_words(apr_pool_t *p, const tsgi_option_row_t *row, const char *va
     return 1;
 }
 
-static int set_member(apr_pool_t *p, const tsgi_option_row_t *row, const char *value, void *base)
+static int set_member(apr_pool_t *p, const tsgi_option_row_t *row, const char *value,
+                      void *base)
 {
     void *member = (char *)base + row->offset;
     switch (row->type) {
@@ -339,15 +344,16 @@ static int set_member(apr_pool_t *p, const tsgi_option_row_t *row, const char *v
     }
 }
 
-static const char *set_option(apr_pool_t *p, const tsgi_option_row_t *row, const char *value,
-                              void *base)
+static const char *set_option(apr_pool_t *p, const tsgi_option_row_t *row,
+                              const char *value, void *base)
 {
     const char *wanted = row->check != NULL ? row->check(p, value) : NULL;
     if (wanted == NULL && !set_member(p, row, value, base)) {
         wanted = expected(p, row);
     }
-    return wanted == NULL ? NULL
-                          : apr_psprintf(p, "%s=%s: expected %s", row->name, value, wanted);
+    return wanted == NULL
+               ? NULL
+               : apr_psprintf(p, "%s=%s: expected %s", row->name, value, wanted);
 }
 
 /* ---- the whole line ----------------------------------------------------------------- */
@@ -359,8 +365,8 @@ static int is_list(const tsgi_option_row_t *row)
 
 static int is_text(const tsgi_option_row_t *row)
 {
-    return row->type == TSGI_OPTION_STRING || row->type == TSGI_OPTION_NAME
-           || row->type == TSGI_OPTION_PATH;
+    return row->type == TSGI_OPTION_STRING || row->type == TSGI_OPTION_NAME ||
+           row->type == TSGI_OPTION_PATH;
 }
 
 void tsgi_options_init(apr_pool_t *p, const tsgi_option_row_t *rows, void *base)
@@ -403,13 +409,15 @@ static int distance(const char *a, const char *b)
     return row[width];
 }
 
-static const char *unknown_option(apr_pool_t *p, const tsgi_option_row_t *rows, const char *name)
+static const char *unknown_option(apr_pool_t *p, const tsgi_option_row_t *rows,
+                                  const char *name)
 {
     const char *known = "";
     const tsgi_option_row_t *nearest = NULL;
     int least = 1 + (int)strlen(name) / 3;
     for (const tsgi_option_row_t *row = rows; row->name != NULL; row++) {
-        int steps = strlen(name) < LONGEST_NAME ? distance(name, row->name) : LONGEST_NAME;
+        int steps =
+            strlen(name) < LONGEST_NAME ? distance(name, row->name) : LONGEST_NAME;
         if (steps <= least) {
             least = steps - 1; /* the first of equals */
             nearest = row;
@@ -424,7 +432,8 @@ static const char *unknown_option(apr_pool_t *p, const tsgi_option_row_t *rows, 
 }
 
 /* Takes the next `name=value` off the line; quotes may stand around the value or around both. */
-static const char *next_option(apr_pool_t *p, const char **line, char **name, const char **value)
+static const char *next_option(apr_pool_t *p, const char **line, char **name,
+                               const char **value)
 {
     const char *start = *line;
     size_t length = strcspn(start, "= \t");
@@ -440,8 +449,11 @@ static const char *next_option(apr_pool_t *p, const char **line, char **name, co
     }
     *name = apr_pstrndup(p, start, length);
     if (start[length] != '=' || length == 0) {
-        return apr_psprintf(p, "%s: expected option=value; a value with blanks is quoted, as in "
-                               "env=\"NAME=some words\"", ap_getword_conf(p, line));
+        return apr_psprintf(
+            p,
+            "%s: expected option=value; a value with blanks is quoted, as in "
+            "env=\"NAME=some words\"",
+            ap_getword_conf(p, line));
     }
     *line = start + length + 1;
     *value = **line == '\0' || apr_isspace(**line) ? "" : ap_getword_conf(p, line);
@@ -453,21 +465,23 @@ static const char *check_repeated(apr_pool_t *p, const tsgi_option_row_t *row,
                                   apr_array_header_t *seen)
 {
     for (int i = 0; i < seen->nelts; i++) {
-        const tsgi_option_row_t *before = APR_ARRAY_IDX(seen, i, const tsgi_option_row_t *);
+        const tsgi_option_row_t *before =
+            APR_ARRAY_IDX(seen, i, const tsgi_option_row_t *);
         if (before == row) {
             return apr_psprintf(p, "%s= is given twice: expected it once", row->name);
         }
         if (before->offset == row->offset) {
-            return apr_psprintf(p, "%s= and %s= are two names of one option: expected one of them",
-                                before->name, row->name);
+            return apr_psprintf(
+                p, "%s= and %s= are two names of one option: expected one of them",
+                before->name, row->name);
         }
     }
     APR_ARRAY_PUSH(seen, const tsgi_option_row_t *) = row;
     return NULL;
 }
 
-const char *tsgi_options_parse(apr_pool_t *p, const tsgi_option_row_t *rows, const char *line,
-                               void *base)
+const char *tsgi_options_parse(apr_pool_t *p, const tsgi_option_row_t *rows,
+                               const char *line, void *base)
 {
     apr_array_header_t *seen = apr_array_make(p, 8, sizeof(const tsgi_option_row_t *));
     const char *error = NULL;

@@ -23,14 +23,14 @@
 
 typedef enum {
     GOOD,
-    ERROR,          /* stat() or open(): detail = errno */
+    ERROR, /* stat() or open(): detail = errno */
     NOT_REGULAR,
     NOT_DIRECTORY,
-    FOREIGN,        /* detail = uid of the owner */
+    FOREIGN, /* detail = uid of the owner */
     WORLD_WRITABLE,
-    NOT_ASSUMED,    /* detail = step of tsgi_identity_assume() */
-    NOT_EXECUTED,   /* execve() of node: detail = errno */
-    NOT_PREPARED    /* any other call before that: detail = errno */
+    NOT_ASSUMED,  /* detail = step of tsgi_identity_assume() */
+    NOT_EXECUTED, /* execve() of node: detail = errno */
+    NOT_PREPARED  /* any other call before that: detail = errno */
 } finding_t;
 
 /* What the child tells about an item, or (item −1) about itself. */
@@ -87,7 +87,8 @@ static void prepare_child(const child_t *child)
         _exit(2);
     }
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(child->out, 1) < 0 || dup2(child->err, 2) < 0) {
+    if (null < 0 || dup2(null, 0) < 0 || dup2(child->out, 1) < 0 ||
+        dup2(child->err, 2) < 0) {
         report(-1, NOT_PREPARED, errno);
         _exit(2);
     }
@@ -97,8 +98,8 @@ static void prepare_child(const child_t *child)
         report(-1, NOT_ASSUMED, step);
         _exit(2);
     }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0
-        || chdir("/") != 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || chdir("/") != 0) {
         report(-1, NOT_PREPARED, errno);
         _exit(2);
     }
@@ -128,7 +129,8 @@ static void look_at_file(int index, const char *path, uid_t uid)
         report(index, ERROR, errno);
         return;
     }
-    if (!S_ISREG(info.st_mode)) { /* before open(): to open a fifo or a device has effects */
+    if (!S_ISREG(
+            info.st_mode)) { /* before open(): to open a fifo or a device has effects */
         report(index, NOT_REGULAR, 0);
         return;
     }
@@ -154,7 +156,8 @@ static void run_child(const child_t *child)
 {
     prepare_child(child);
     for (int i = 0; i < child->items->nelts; i++) {
-        const tsgi_probe_item_t *item = APR_ARRAY_IDX(child->items, i, tsgi_probe_item_t *);
+        const tsgi_probe_item_t *item =
+            APR_ARRAY_IDX(child->items, i, tsgi_probe_item_t *);
         if (item->kind == TSGI_PROBE_DIRECTORY) {
             look_at_directory(i, item->path);
         }
@@ -191,7 +194,8 @@ static void stream_close(stream_t *stream)
 /* More than there is room for cannot be an answer that we want: the rest is not read. */
 static void stream_read(stream_t *stream)
 {
-    ssize_t n = read(stream->fd, stream->data + stream->length, stream->size - stream->length);
+    ssize_t n =
+        read(stream->fd, stream->data + stream->length, stream->size - stream->length);
     if (n < 0 && errno == EINTR) {
         return;
     }
@@ -243,7 +247,8 @@ static int reap(pid_t pid, apr_time_t deadline, int *status)
     siginfo_t info = {.si_pid = 0};
     int ended = 0;
     while (!ended && milliseconds_until(deadline) > 0) {
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno != EINTR) {
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 &&
+            errno != EINTR) {
             break;
         }
         ended = info.si_pid == pid;
@@ -267,33 +272,25 @@ static const char *describe_error(apr_pool_t *p, const tsgi_probe_item_t *item, 
                                   const tsgi_identity_t *identity)
 {
     char text[128];
-    struct stat info;
     switch (error) {
     case ENOENT:
     case ENOTDIR:
         return apr_psprintf(p, "there is no such %s; correct the path or put it there",
                             item->kind == TSGI_PROBE_FILE ? "file" : "directory");
     case EACCES:
-        /* Root sees whether it is the file itself or the way to it; others see the same as the user. */
-        if (stat(item->path, &info) == 0 && geteuid() == 0) {
-            return apr_psprintf(p,
-                                "user %s may not %s it; change its owner or mode, or those of the "
-                                "directories above it (`namei -l %s` shows them)",
-                                identity->name,
-                                item->kind == TSGI_PROBE_FILE ? "read" : "enter", item->path);
-        }
-        return apr_psprintf(p,
-                            "user %s may not %s it; change the owner or mode of it or of the "
-                            "directories above it", identity->name,
-                            item->kind == TSGI_PROBE_FILE ? "read" : "enter");
+        return apr_psprintf(
+            p,
+            "user %s may not %s it; change the owner or mode of it or of the "
+            "directories above it (`namei -l %s` shows them)",
+            identity->name, item->kind == TSGI_PROBE_FILE ? "read" : "enter", item->path);
     default:
         return apr_psprintf(p, "it cannot be opened: %s",
                             apr_strerror(error, text, sizeof(text)));
     }
 }
 
-static const char *describe(apr_pool_t *p, const tsgi_probe_item_t *item, const report_t *found,
-                            const tsgi_identity_t *identity)
+static const char *describe(apr_pool_t *p, const tsgi_probe_item_t *item,
+                            const report_t *found, const tsgi_identity_t *identity)
 {
     switch (found->finding) {
     case ERROR:
@@ -303,12 +300,14 @@ static const char *describe(apr_pool_t *p, const tsgi_probe_item_t *item, const 
     case NOT_DIRECTORY:
         return "expected a directory, but it is none";
     case FOREIGN:
-        return apr_psprintf(p,
-                            "it belongs to uid %d, who could so run code as user %s; expected root "
-                            "or %s to own it: change the owner, or run the group as that user",
-                            found->detail, identity->name, identity->name);
+        return apr_psprintf(
+            p,
+            "it belongs to uid %d, who could so run code as user %s; expected root "
+            "or %s to own it: change the owner, or run the group as that user",
+            found->detail, identity->name, identity->name);
     case WORLD_WRITABLE:
-        return "everybody may write to it; expected a file that only its owner (and group) may "
+        return "everybody may write to it; expected a file that only its owner (and "
+               "group) may "
                "write: chmod o-w";
     default:
         return NULL;
@@ -322,13 +321,17 @@ static const char *describe_exec(apr_pool_t *p, const char *node, int error,
     switch (error) {
     case ENOENT:
     case ENOTDIR:
-        return apr_psprintf(p, "there is no %s; install Node.js %d.%d or newer, or name its binary "
-                               "with TSGINode or node=",
-                            node, TSGI_PROBE_NODE_MAJOR, TSGI_PROBE_NODE_MINOR);
+        return apr_psprintf(
+            p,
+            "there is no %s; install Node.js %d.%d or newer, or name its binary "
+            "with TSGINode or node=",
+            node, TSGI_PROBE_NODE_MAJOR, TSGI_PROBE_NODE_MINOR);
     case EACCES:
-        return apr_psprintf(p, "user %s may not execute %s; use a node that this user may execute, "
-                               "or change the mode of it or of the directories above it",
-                            identity->name, node);
+        return apr_psprintf(
+            p,
+            "user %s may not execute %s; use a node that this user may execute, "
+            "or change the mode of it or of the directories above it",
+            identity->name, node);
     default:
         return apr_psprintf(p, "%s cannot be executed: %s", node,
                             apr_strerror(error, text, sizeof(text)));
@@ -373,25 +376,31 @@ static const char *describe_node(apr_pool_t *p, const char *node, const stream_t
     long major = 0, minor = 0;
     const stream_t *output = &streams[OUTPUT];
     if (!ended) {
-        return apr_psprintf(p, "`%s --version` did not end within %d seconds; expected the binary "
-                               "of Node.js", node, TSGI_PROBE_SECONDS);
+        return apr_psprintf(
+            p,
+            "`%s --version` did not end within %d seconds; expected the binary "
+            "of Node.js",
+            node, TSGI_PROBE_SECONDS);
     }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0
-        || !parse_version(apr_pstrmemdup(p, output->data, output->length), &major, &minor)) {
-        return apr_psprintf(p, "expected `%s --version` to answer with a version such as v22.12.0, "
-                               "but it %s %d after \"%s%s%s\"; name the binary of Node.js with "
-                               "TSGINode or node=",
-                            node, WIFEXITED(status) ? "exited with status" : "died of signal",
-                            WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-                            text_of(p, output), streams[ERRORS].length > 0 ? " " : "",
-                            text_of(p, &streams[ERRORS]));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 ||
+        !parse_version(apr_pstrmemdup(p, output->data, output->length), &major, &minor)) {
+        return apr_psprintf(
+            p,
+            "expected `%s --version` to answer with a version such as v22.12.0, "
+            "but it %s %d after \"%s%s%s\"; name the binary of Node.js with "
+            "TSGINode or node=",
+            node, WIFEXITED(status) ? "exited with status" : "died of signal",
+            WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+            text_of(p, output), streams[ERRORS].length > 0 ? " " : "",
+            text_of(p, &streams[ERRORS]));
     }
-    if (major < TSGI_PROBE_NODE_MAJOR
-        || (major == TSGI_PROBE_NODE_MAJOR && minor < TSGI_PROBE_NODE_MINOR)) {
-        return apr_psprintf(p, "%s is %s, but v%d.%d.0 or newer is needed; install a newer Node.js "
-                               "and name its binary with TSGINode or node=",
-                            node, text_of(p, output), TSGI_PROBE_NODE_MAJOR,
-                            TSGI_PROBE_NODE_MINOR);
+    if (major < TSGI_PROBE_NODE_MAJOR ||
+        (major == TSGI_PROBE_NODE_MAJOR && minor < TSGI_PROBE_NODE_MINOR)) {
+        return apr_psprintf(
+            p,
+            "%s is %s, but v%d.%d.0 or newer is needed; install a newer Node.js "
+            "and name its binary with TSGINode or node=",
+            node, text_of(p, output), TSGI_PROBE_NODE_MAJOR, TSGI_PROBE_NODE_MINOR);
     }
     return NULL;
 }
@@ -436,23 +445,24 @@ static void fill_child(apr_pool_t *p, child_t *child, int fds[STREAMS][2])
 }
 
 /* @return NULL or why nothing is known, as tsgi_probe_run() */
-static const char *take_reports(apr_pool_t *p, const child_t *child, const stream_t *stream,
-                                const char **node_problem)
+static const char *take_reports(apr_pool_t *p, const child_t *child,
+                                const stream_t *stream, const char **node_problem)
 {
     char text[128];
     report_t found;
     for (apr_size_t at = 0; at + sizeof(found) <= stream->length; at += sizeof(found)) {
         memcpy(&found, stream->data + at, sizeof(found));
         if (found.item >= 0 && found.item < child->items->nelts) {
-            tsgi_probe_item_t *item = APR_ARRAY_IDX(child->items, found.item, tsgi_probe_item_t *);
+            tsgi_probe_item_t *item =
+                APR_ARRAY_IDX(child->items, found.item, tsgi_probe_item_t *);
             item->problem = describe(p, item, &found, child->identity);
         }
         else if (found.finding == NOT_EXECUTED) {
             *node_problem = describe_exec(p, child->node, found.detail, child->identity);
         }
         else if (found.finding == NOT_ASSUMED) {
-            return apr_psprintf(p, "a process could not become user %s: %s", child->identity->name,
-                                tsgi_identity_step(found.detail));
+            return apr_psprintf(p, "a process could not become user %s: %s",
+                                child->identity->name, tsgi_identity_step(found.detail));
         }
         else {
             return apr_psprintf(p, "a process could not be prepared: %s",
@@ -488,8 +498,9 @@ static const char *watch_child(apr_pool_t *p, const child_t *child, pid_t pid,
     return failure;
 }
 
-const char *tsgi_probe_run(apr_pool_t *p, const tsgi_identity_t *identity, const char *node,
-                           const apr_array_header_t *items, const char **node_problem)
+const char *tsgi_probe_run(apr_pool_t *p, const tsgi_identity_t *identity,
+                           const char *node, const apr_array_header_t *items,
+                           const char **node_problem)
 {
     char text[128];
     const char *failure = NULL;

@@ -16,16 +16,16 @@
 #define TSGI_PROBE_NODE_MINOR 19
 
 typedef enum {
-    TSGI_PROBE_FILE,      /**< regular, readable, of root or the user, not writable for everybody */
-    TSGI_PROBE_DIRECTORY  /**< a directory that the user may enter */
+    TSGI_PROBE_FILE, /**< regular, readable, of root or the user, not writable for everybody */
+    TSGI_PROBE_DIRECTORY /**< a directory that the user may enter */
 } tsgi_probe_kind_t;
 
 /** One thing to look at. */
 typedef struct {
     tsgi_probe_kind_t kind;
-    const char *what;    /**< for messages: "script", "env-file=" … */
-    const char *path;    /**< absolute */
-    const char *file;    /**< where the configuration names it; NULL if nowhere */
+    const char *what; /**< for messages: "script ", "env-file=": the path follows */
+    const char *path; /**< absolute */
+    const char *file; /**< where the configuration names it; NULL if nowhere */
     int line;
     const char *problem; /**< result: NULL or an English sentence with the remedy */
 } tsgi_probe_item_t;
@@ -37,7 +37,8 @@ typedef struct {
  * @param node_problem NULL or an English sentence with the remedy
  * @return NULL, or why the probe itself could not be made; nothing is known then
  */
-const char *tsgi_probe_run(apr_pool_t *p, const tsgi_identity_t *identity, const char *node,
-                           const apr_array_header_t *items, const char **node_problem);
+const char *tsgi_probe_run(apr_pool_t *p, const tsgi_identity_t *identity,
+                           const char *node, const apr_array_header_t *items,
+                           const char **node_problem);
 
 #endif

@@ -4,10 +4,15 @@
 #include "tsgi_supervisor.h"
 
 #include "ap_mpm.h"
+#include "apr_strings.h"
+#include "http_core.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 

@@ -10,8 +10,8 @@ static int is_global(const char *name)
     return name == NULL || strcmp(name, TSGI_GLOBAL) == 0;
 }
 
-tsgi_group_t *tsgi_resolve_group(const tsgi_global_conf_t *global, const tsgi_alias_t *alias,
-                                 const char *name)
+tsgi_group_t *tsgi_resolve_group(const tsgi_global_conf_t *global,
+                                 const tsgi_alias_t *alias, const char *name)
 {
     if (is_global(name)) {
         return alias->implicit;
@@ -24,8 +24,8 @@ int tsgi_resolve_visible(const tsgi_group_t *group, const server_rec *s)
     if (group->implicit || !group->server->is_virtual || group->server == s) {
         return 1;
     }
-    return s->server_hostname != NULL && group->server->server_hostname != NULL
-           && strcasecmp(s->server_hostname, group->server->server_hostname) == 0;
+    return s->server_hostname != NULL && group->server->server_hostname != NULL &&
+           strcasecmp(s->server_hostname, group->server->server_hostname) == 0;
 }
 
 int tsgi_resolve_allowed(const apr_array_header_t *names, const tsgi_group_t *group)
@@ -60,6 +60,28 @@ const char *tsgi_resolve_application(apr_pool_t *p, const tsgi_alias_t *alias,
     }
     return name[0] == '\0' ? TSGI_PATTERN_APPLICATION
                            : apr_pstrcat(p, TSGI_PATTERN_APPLICATION, name, NULL);
+}
+
+int tsgi_resolve_match(const char *uri, const char *alias)
+{
+    const char *at = uri;
+    const char *mount_end = uri;
+    while (*alias != '\0') {
+        if (*at != *alias) {
+            return -1;
+        }
+        if (*alias != '/') {
+            at++;
+            alias++;
+            mount_end = at;
+            continue;
+        }
+        at += strspn(at, "/");
+        alias += strspn(alias, "/");
+    }
+    return *at == '\0' || *at == '/' || (at > uri && at[-1] == '/')
+               ? (int)(mount_end - uri)
+               : -1;
 }
 
 int tsgi_resolve_below(const char *path, const char *root)

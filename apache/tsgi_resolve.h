@@ -18,8 +18,8 @@
  * @param name as in TSGIProcessGroup; NULL or %{GLOBAL}: the implicit group of the alias's server
  * @return NULL if there is no such group
  */
-tsgi_group_t *tsgi_resolve_group(const tsgi_global_conf_t *global, const tsgi_alias_t *alias,
-                                 const char *name);
+tsgi_group_t *tsgi_resolve_group(const tsgi_global_conf_t *global,
+                                 const tsgi_alias_t *alias, const char *name);
 
 /**
  * A group of the main server is usable from all virtual hosts, one that a virtual host defines from
@@ -37,6 +37,14 @@ int tsgi_resolve_allowed(const apr_array_header_t *names, const tsgi_group_t *gr
  */
 const char *tsgi_resolve_application(apr_pool_t *p, const tsgi_alias_t *alias,
                                      const char *setting);
+
+/**
+ * Whether a URL-path matches that of an alias, as mod_alias has it: a slash of the alias stands for one
+ * or more, and the match ends where a segment of the path ends.
+ * @return the length of the mount point: what matched, without slashes at its end (so 0 for "/", which
+ *         matches all); −1: no match
+ */
+int tsgi_resolve_match(const char *uri, const char *alias);
 
 /** Whether the path lies below the directory, by its letters alone; root ends with a slash or not. */
 int tsgi_resolve_below(const char *path, const char *root);

@@ -23,8 +23,8 @@
 /* What a supervisor gets beyond its own time limits before it is killed. */
 #define KILL_AFTER apr_time_from_sec(5)
 #define KILL_AFTER_ON_EXIT apr_time_from_sec(1)
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define DEFAULT_UMASK 0022
+#define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define USUAL_UMASK 0022
 
 /* ---- what is prepared once ------------------------------------------------------------- */
 
@@ -46,10 +46,10 @@ static const char *search_path(apr_pool_t *p, const char *node)
 {
     const char *slash = strrchr(node, '/');
     if (slash == NULL || slash == node) {
-        return DEFAULT_PATH;
+        return SEARCH_PATH;
     }
     return apr_pstrcat(p, apr_pstrmemdup(p, node, (apr_size_t)(slash - node)),
-                       ":" DEFAULT_PATH, NULL);
+                       ":" SEARCH_PATH, NULL);
 }
 
 static const char *or_default(const char *value, const char *fallback)
@@ -101,7 +101,7 @@ static void spec_prepare(apr_pool_t *p, tsgi_spawn_t *spec, const tsgi_group_t *
     spec->identity.name = apr_pstrdup(p, group->identity.name);
     spec->identity.home = apr_pstrdup(p, group->identity.home);
     spec->identity.shell = apr_pstrdup(p, group->identity.shell);
-    spec->umask = o->umask == TSGI_UNSET ? DEFAULT_UMASK : (mode_t)o->umask;
+    spec->umask = o->umask == TSGI_UNSET ? USUAL_UMASK : (mode_t)o->umask;
     spec->cpu_priority = o->cpu_priority;
     spec->limit_files = o->limit_files;
     spec->limit_processes = o->limit_processes;
@@ -546,4 +546,9 @@ void tsgi_supervisor_forget(tsgi_supervisor_t *supervisor)
         close(supervisor->command_fd);
         supervisor->command_fd = -1;
     }
+}
+
+void tsgi_supervisor_leave(tsgi_supervisor_t *supervisor)
+{
+    (void)descriptors_close(supervisor);
 }

@@ -58,6 +58,9 @@ void tsgi_supervisor_shutdown_all(tsgi_process_t *process);
 /** In a child of fork(): closes the command socket. Async-signal-safe; NULL does nothing. */
 void tsgi_supervisor_forget(tsgi_supervisor_t *supervisor);
 
+/** child_init: closes what else a child of Apache has no use for (the log pipe). */
+void tsgi_supervisor_leave(tsgi_supervisor_t *supervisor);
+
 /** When to try again after the nth death in a row: at once, then 200 ms, 400 ms … 30 s. */
 apr_interval_time_t tsgi_supervisor_backoff(int deaths);
 

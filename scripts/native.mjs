@@ -100,7 +100,14 @@ export function buildNative(variant = 'release', target = undefined) {
     const pairs = Object.entries(values);
     if (cmakeJs) {
       const options = pairs.map(([name, value]) => `--CD${name}=${value}`);
-      locked(process.execPath, [cmakeJs, 'configure', '--out', out, ...options]);
+      locked(process.execPath, [
+        cmakeJs,
+        'configure',
+        '--log-level=error',
+        '--out',
+        out,
+        ...options,
+      ]);
     } else {
       const options = pairs.map(([name, value]) => `-D${name}=${value}`);
       options.push(`-DTSGI_NODE=${process.execPath}`);
@@ -108,7 +115,7 @@ export function buildNative(variant = 'release', target = undefined) {
     }
   }
   if (cmakeJs) {
-    locked(process.execPath, [cmakeJs, 'build', '--out', out, ...building]);
+    locked(process.execPath, [cmakeJs, 'build', '--log-level=error', '--out', out, ...building]);
   } else {
     locked('cmake', ['--build', out, ...building]);
   }

@@ -6,6 +6,13 @@ import { createRequire } from 'node:module';
 
 export * from './events.ts';
 
+/**
+ * The N of TSGI<N>; the text goes into `{reason}` of its row in errors.ts. 790: a peer of the
+ * wrong user, 791: wrong secret, 792: wrong version of the wire, 793: violation of the wire,
+ * 794: lack of descriptors or memory.
+ */
+export type ChannelLogCode = 790 | 791 | 792 | 793 | 794;
+
 export interface ChannelOptions {
   /** The listening socket (non-blocking from here on); the channel owns it. */
   readonly fd: number;
@@ -20,9 +27,15 @@ export interface ChannelOptions {
   /**
    * Called once per turn of the event loop with everything that came, through napi_make_callback:
    * `count` events in `events`/`payloads`. It must not throw: it catches per request and calls
-   * {@link NativeAddon.fatalException}.
+   * {@link NativeAddon.fatalException}. When it returns, ticks and microtasks run, and then
+   * all that was written leaves.
    */
   onEvents(count: number): void;
+  /**
+   * Something for the log of the process: a peer that was turned away or broke the rules (its
+   * connection is closed, nothing else happens), or a lack of resources. At most 10 a second.
+   */
+  onLog?(code: ChannelLogCode, text: string): void;
 }
 
 /**
@@ -30,47 +43,88 @@ export interface ChannelOptions {
  * a dead id do nothing. What is written leaves at the end of the turn, one write per connection.
  */
 export interface Channel {
-  /** Overwritten before each onEvents; read it there only. */
+  /**
+   * Overwritten before each onEvents: read it there only, and take it from the channel each
+   * time, since it is another array when more room was needed.
+   */
   readonly events: Int32Array;
+  /** As `events`; may be emptied when onEvents has returned. */
   readonly payloads: readonly (string | Buffer)[];
+  /**
+   * progress[0] = offset in `events` of the request that is being handed to the app, set by
+   * onEvents before each. If the process ends within onEvents, the requests behind it are
+   * REFUSED, so that other workers get them. Who never sets it has handed over everything.
+   */
+  readonly progress: Int32Array;
   /** Requests in hand. */
   readonly inHand: number;
   /** Begin to accept. */
   start(): void;
   /**
    * Sends STARTED at once (a completed send). Must be called before the app is when FLAG_STARTED is set.
-   * @returns false if Apache has taken the request back: do not call the app.
+   * @returns false if Apache has taken the request back: do not call the app. EVENT_CLOSE follows.
    */
   started(id: number): boolean;
-  /** Sends CONTINUE: Apache begins to read the body of an `Expect: 100-continue` request. */
+  /**
+   * Sends CONTINUE: Apache begins to read the body of an `Expect: 100-continue` request. Does
+   * nothing for other requests, the second time, and when the response has begun.
+   */
   sendContinue(id: number): void;
-  /** Interim response 102..199; headers as `Name: value\r\n…`, latin1. */
+  /** Interim response 102..199, before respond(); headers as `Name: value\r\n…`, latin1. */
   inform(id: number, status: number, headers: string): void;
   /**
-   * The head. `headers`: `Name: value\r\n…`, latin1, validated by the caller; Connection, Keep-Alive,
-   * Transfer-Encoding and Proxy-Connection are dropped here. `body`: first piece or undefined. `latin1` tells how a string is encoded.
-   * fin: the response is complete with this call.
-   * @returns bytes waiting to be written for this exchange.
+   * The head. `headers`: `Name: value\r\n…`, latin1, validated by the caller; Connection,
+   * Keep-Alive, Transfer-Encoding, Proxy-Connection and Upgrade are dropped here. `body`: first
+   * piece or undefined. `latin1` tells how a string is encoded. fin: the response is complete
+   * with this call.
+   * @returns bytes waiting to be written on this connection. After 64 KiB or more EVENT_DRAIN
+   *   comes when they are below 16 KiB; for a complete response EVENT_FINISH tells instead.
+   * @throws TypeError with a `code` if a header name, value, the reason or the status cannot be
+   *   sent: nothing was written then. Error ERR_TSGI_STATE if the response has begun already.
    */
-  respond(id: number, status: number, reason: string, headers: string, body: string | Uint8Array | undefined, latin1: boolean, fin: boolean): number;
-  /** A piece of the body, of any size (split into frames here). @returns as respond. */
+  respond(
+    id: number,
+    status: number,
+    reason: string,
+    headers: string,
+    body: string | Uint8Array | undefined,
+    latin1: boolean,
+    fin: boolean,
+  ): number;
+  /**
+   * A piece of the body, of any size (split into frames here). Bytes are written or copied before
+   * it returns. @returns as respond. @throws Error ERR_TSGI_STATE before respond().
+   */
   write(id: number, chunk: string | Uint8Array, latin1: boolean, fin: boolean): number;
-  /** End of the response; trailers as `Name: value\r\n…` or ''. */
+  /** End of the response; trailers as `Name: value\r\n…` or ''. @throws as write() and respond(). */
   end(id: number, trailers: string): void;
-  /** The response cannot be finished: ABORT, then the connection closes. code: the N of TSGI<N>. */
+  /**
+   * The response cannot be finished: ABORT, then the connection closes. code: the N of TSGI<N>.
+   * The id is dead at once, no event follows. Does nothing to a response that is complete.
+   */
   abort(id: number, code: number, message: string): void;
-  /** This request was not begun and will not be. Apache sends it to another worker. */
+  /**
+   * This request was not begun and will not be. Apache sends it to another worker. The id is dead
+   * at once, no event follows. @throws Error ERR_TSGI_STATE if anything but log() was sent for it.
+   */
   refuse(id: number): void;
   /** A line for this request's error log; level as in syslog(3). */
   log(id: number, level: number, text: string): void;
   /** Stop, or go on, reading this request's body. */
   pause(id: number): void;
   resume(id: number): void;
-  /** GOAWAY on every connection, accept no more; exchanges in hand go on. */
+  /**
+   * GOAWAY on every connection, accept no more (the listening socket is closed here). Exchanges
+   * in hand go on; requests that come all the same are REFUSED.
+   */
   drain(): void;
-  /** Blocking, bounded by timeoutMs: write all that is waiting. Used on the way out. */
+  /**
+   * Blocking, bounded by timeoutMs: write all that is waiting. Used on the way out. What is still
+   * there when the process ends by exit(3), as after process.exit() and uncaught errors, is
+   * written then, for at most 1 s.
+   */
   flush(timeoutMs: number): void;
-  /** Closes everything. */
+  /** Closes everything at once; nothing is called back any more. */
   close(): void;
   /** The channel keeps the event loop alive (ref, the default) or not. */
   ref(): void;
@@ -118,9 +172,20 @@ export interface NativeAddon {
   setParentDeathSignal(signal: number, expectedParent: number): boolean;
   /** napi_fatal_exception: as if thrown on the loop ('uncaughtException', exit 1 …). */
   fatalException(error: unknown): void;
-  /** Reads SOCK_SEQPACKET messages with their fds (FD_CLOEXEC set; the callee owns them). message null = EOF. */
-  receiveCommands(fd: number, onMessage: (message: Buffer | null, fds: number[]) => void): CommandReceiver;
-  /** Level-triggered readability of any fd, on the loop. Begins stopped. */
+  /**
+   * Reads SOCK_SEQPACKET messages with their fds (FD_CLOEXEC set; the callee owns them).
+   * A message null is the end of the stream; null with an error is a packet over 64 KiB or with
+   * more than 64 fds (code ERR_TSGI_COMMAND: it is lost, reading goes on), or a failed system call
+   * (the receiver is closed). `fd` stays the caller's, open until close() or the end.
+   */
+  receiveCommands(
+    fd: number,
+    onMessage: (message: Buffer | null, fds: number[], error?: NodeJS.ErrnoException) => void,
+  ): CommandReceiver;
+  /**
+   * Level-triggered readability of any fd, on the loop. Begins stopped, and keeps the loop alive
+   * while it is started. `fd` stays the caller's, open until close().
+   */
   watchReadable(fd: number, onReadable: () => void): ReadableWatcher;
   /**
    * Accepts every pending connection of a listening socket, answers UNAVAILABLE, closes it.

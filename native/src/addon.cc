@@ -33,8 +33,8 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : loop_(Loop::Create(env))
     exports.Set("tokenNames", TokenNames(env));
     exports.Set("Channel", Channel::Define(env));
     exports.Set("Watch", Watch::Define(env));
-    exports.Set("CommandReceiver", CommandReceiver::Define(env));
-    exports.Set("ReadableWatcher", ReadableWatcher::Define(env));
+    exports.Set("receiveCommands", CommandReceiver::Define(env));
+    exports.Set("watchReadable", ReadableWatcher::Define(env));
     DefineProcess(env, exports);
 }
 

@@ -57,7 +57,8 @@ Channel::Channel(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Channel>(inf
     if (options.Get("onLog").IsFunction()) {
         on_log_ = Napi::Persistent(options.Get("onLog").As<Napi::Function>());
     }
-    server_ = std::make_unique<Server>(loop_, std::move(server_options), this);
+    server_ = std::make_unique<Server>(loop_, std::move(server_options),
+                                       static_cast<Server::Turn *>(this));
     const int error = server_->Open();
     if (error < 0) {
         server_->Close();

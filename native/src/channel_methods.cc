@@ -117,8 +117,8 @@ Napi::Value Channel::JsStarted(const Napi::CallbackInfo &info)
 void Channel::JsSendContinue(const Napi::CallbackInfo &info)
 {
     Connection *connection = Find(info[0]);
-    if (connection != nullptr && connection->answer() == Connection::Answer::None) {
-        connection->AppendEmpty(TSGI_T_CONTINUE);
+    if (connection != nullptr) {
+        connection->SendContinue();
     }
 }
 

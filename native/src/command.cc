@@ -79,7 +79,8 @@ void CommandReceiver::OnPoll(uv_poll_t *handle, int status, int)
 {
     CommandReceiver *self = UvPoll::OwnerOf<CommandReceiver>(handle);
     const Napi::HandleScope scope(self->Env());
-    const Napi::Value keep = self->Value(); /* however it is closed meanwhile */
+    /* Keeps it alive, however it is closed meanwhile. */
+    [[maybe_unused]] const Napi::Value keep = self->Value();
     if (status < 0) {
         self->DeliverError(-status);
         return;

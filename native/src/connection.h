@@ -67,8 +67,10 @@ class Connection {
 
     /* ---- by Channel, for the exchange in hand ---- */
 
-    /** @return false if the request was taken back; the exchange is gone without an event. */
+    /** @return false if the request was taken back: Closed. */
     bool SendStarted();
+    /** CONTINUE, if the request waits for it. */
+    void SendContinue();
     /** An empty frame. */
     void AppendEmpty(uint8_t type);
     /** A response head. @return 0 or TSGI_E_*: then nothing was written. */
@@ -170,6 +172,7 @@ class Connection {
     Answer answer_ = Answer::None;
     int32_t id_ = 0; /**< of the exchange, 0 = none */
     bool paused_ = false;
+    bool expects_ = false;     /**< Expect: 100-continue, and CONTINUE was not sent yet */
     bool begun_ = false;       /**< something of the exchange was answered */
     bool wants_write_ = false; /**< the kernel's buffer is full */
     bool was_high_ = false;    /**< the app was told to pause, and waits for DRAIN */

@@ -203,6 +203,7 @@ void Connection::HandleRequest(const tsgi_frame_t &frame, const uint8_t *payload
         return;
     }
     id_ = server_->exchanges().Begin(this);
+    expects_ = (request.flags & TSGI_R_EXPECT) != 0;
     batch->AddRequest(id_, payload, frame.length, request, headers, vars);
 }
 

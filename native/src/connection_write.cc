@@ -120,8 +120,16 @@ void Connection::AppendEmpty(uint8_t type)
         OutOfMemory();
         return;
     }
-    begun_ = begun_ || type == TSGI_T_CONTINUE;
     Committed();
+}
+
+void Connection::SendContinue()
+{
+    if (expects_ && answer_ == Answer::None) {
+        expects_ = false;
+        begun_ = true;
+        AppendEmpty(TSGI_T_CONTINUE);
+    }
 }
 
 bool Connection::SendStarted()
@@ -139,6 +147,7 @@ bool Connection::SendStarted()
     }
     /* Apache has taken it back; or its buffer is full, which is as good: it reads no
      * STARTED, and gives the request to another worker when this connection ends. */
+    Close();
     return false;
 }
 

@@ -61,6 +61,19 @@ static Napi::Value SetParentDeathSignal(const Napi::CallbackInfo &info)
     return Napi::Boolean::New(info.Env(), getppid() == parent);
 }
 
+/* Descriptors that must never block the loop, whoever made them. @return 0 or an errno. */
+static int MakeNonBlocking(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) {
+        return errno;
+    }
+    if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return errno;
+    }
+    return 0;
+}
+
 static void FatalException(const Napi::CallbackInfo &info)
 {
     (void)napi_fatal_exception(info.Env(), info[0]);
@@ -72,6 +85,11 @@ static Napi::Value RefuseAll(const Napi::CallbackInfo &info)
     if (!ReadInteger(info, 0, "refuseAll: listenFd", 0, INT32_MAX, &listener) ||
         !ReadInteger(info, 1, "refuseAll: code", 1, 9999, &code) ||
         !ReadInteger(info, 2, "refuseAll: retryAfter", 0, UINT16_MAX, &retry_after)) {
+        return info.Env().Undefined();
+    }
+    const int error = MakeNonBlocking(listener);
+    if (error != 0) {
+        ThrowErrno(info.Env(), error, "fcntl");
         return info.Env().Undefined();
     }
     tsgi_unavailable_t unavailable = {};
@@ -111,6 +129,10 @@ static Napi::Value WritePacket(const Napi::CallbackInfo &info)
         ThrowTypeError(info.Env(), "ERR_INVALID_ARG_TYPE",
                        "writePacket: the packet is expected to be a Uint8Array");
         return info.Env().Undefined();
+    }
+    const int error = MakeNonBlocking(fd);
+    if (error != 0) {
+        return Napi::Number::New(info.Env(), error);
     }
     ssize_t written;
     do {

@@ -55,7 +55,9 @@ enum {
     TSGI_T_ABORT = 0x48, /**< worker: the response cannot be finished; id, text */
     TSGI_T_LOG = 0x4A,   /**< worker: text for the request's error log; level, text */
     TSGI_T_REFUSED = 0x4B, /**< worker: this request was not and will not be begun */
-    TSGI_T_GOAWAY = 0x4C,  /**< worker: takes no new request on this connection */
+    /** worker, at any time after HELLO: takes no new request on this connection. The one in
+     *  hand goes on; a REQUEST that crosses this is answered REFUSED. */
+    TSGI_T_GOAWAY = 0x4C,
     /* 0x49 is kept for UPGRADE */
     TSGI_T_UNAVAILABLE = 0x4D /**< supervisor, instead of HELLO: id, retry-after */
 };

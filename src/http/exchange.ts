@@ -5,7 +5,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
-import type { ErrorDetails, ErrorNumber } from '../errors.ts';
+import type { ErrorDetails, ErrorNumber, TsgiError } from '../errors.ts';
 import { errorText } from '../errors.ts';
 import { FLAG_EXPECT } from '../events.ts';
 import type { Channel, NativeAddon } from '../native.ts';
@@ -97,9 +97,19 @@ export abstract class Exchange extends AsyncResource {
    * @param error what the app threw: its stack goes to the log, nothing of it to the client.
    */
   fail(number: ErrorNumber, details: ErrorDetails, error?: unknown): void {
+    this.#abortWith(number, errorText(number, details), error);
+  }
+
+  /** The same for an error of our own. @param error logged with its stack, as above. */
+  failWith(reason: TsgiError, error?: unknown): void {
+    // The id travels beside the text.
+    this.#abortWith(reason.number, reason.message.slice(reason.code.length + 2), error);
+  }
+
+  #abortWith(number: ErrorNumber, text: string, error: unknown): void {
     if (!this.isOpen) return;
     if (error !== undefined) this.log(LEVEL_ERROR, stackOf(error));
-    this.channel.abort(this.id, number, errorText(number, details));
+    this.channel.abort(this.id, number, text);
     this.isOpen = false;
     this.host.forget(this.id);
   }

@@ -30,6 +30,12 @@ export interface HostedRequest extends RequestInternals {
   [kExchange]?: Exchange;
 }
 
+/** @returns undefined if Apache does not serve the request. */
+export function exchangeOf(req: IncomingMessage): Exchange | undefined {
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- our own symbol, or nothing
+  return (req as { [kExchange]?: Exchange })[kExchange];
+}
+
 /** How far the response is. */
 type Phase =
   /** Parts of it may still come. */

@@ -61,19 +61,35 @@ async function readExports(path: string): Promise<Exports> {
     : exportsOfModule(namespace);
 }
 
+/** Lets an error end the process, or reach the app's own handlers, as one that nothing caught. */
+function throwUncaught(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
 /**
- * Runs a script as `node script` does. What it throws is not caught here: it reaches the process
- * as an uncaught exception, as it would without us.
+ * Runs a script as `node script` does. What it throws reaches the process as an uncaught exception,
+ * as it would without us; the promise then never settles.
  * @param path its real path.
- * @returns its exports when it has been evaluated, top-level await included. Never settles if
- * evaluating an ES module failed: the process is told, and ends.
+ * @returns its exports when it has been evaluated, top-level await included.
  */
 export async function runAsMain(path: string, runner: Runner): Promise<Exports> {
-  if (!isMissedByRunMain(path, runner)) {
-    internals.runMain(path);
-    if (!isSurelyCommonJs(cache[path])) await letRunMainGoFirst();
+  const isByUs = isMissedByRunMain(path, runner);
+  try {
+    if (!isByUs) internals.runMain(path);
+  } catch (error) {
+    throwUncaught(error);
+    return new Promise(() => undefined);
   }
-  return readExports(path);
+  try {
+    if (!isByUs && !isSurelyCommonJs(cache[path])) await letRunMainGoFirst();
+    return await readExports(path);
+  } catch (error) {
+    // Of an ES module, runMain() itself has told the process.
+    if (isByUs) throwUncaught(error);
+    return new Promise(() => undefined);
+  }
 }
 
 /**

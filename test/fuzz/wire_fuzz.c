@@ -80,18 +80,14 @@ static void round_trip(const uint8_t *payload, size_t n)
 /* Decoders get a copy of exactly the payload, so that no read behind it goes unseen. */
 static void one_payload(uint8_t type, uint8_t flags, const uint8_t *bytes, size_t n)
 {
-    uint8_t *payload = malloc(n);
-    MUST(payload != NULL || n == 0);
-    if (n > 0) {
-        memcpy(payload, bytes, n);
-    }
+    uint8_t *payload = any_copy(bytes, n);
     first.flags = flags;
     const int error = any_decode(type, payload, n, &first);
     MUST(error <= 0 && error >= TSGI_E_SPACE);
     if (error == 0 && n <= TSGI_MAX_REQUEST) {
         round_trip(payload, n);
     }
-    free(payload);
+    any_free(payload);
 }
 
 static void stream(tsgi_sender_t sender, const uint8_t *p, size_t n)

@@ -1,0 +1,211 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "tsgi_body.h"
+
+#include "http_core.h"
+#include "http_protocol.h"
+#include "util_filter.h"
+
+#include <string.h>
+
+/* What one call of the input filters is asked for. */
+#define READ_SIZE (64 * 1024)
+
+void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *request)
+{
+    memset(body, 0, sizeof(*body));
+    body->r = r;
+    body->is_kept = 1;
+    body->state = (request->flags & TSGI_R_BODY) == 0   ? TSGI_BODY_ENDED
+                  : (request->flags & TSGI_R_EXPECT) != 0 ? TSGI_BODY_HELD
+                                                          : TSGI_BODY_OPEN;
+    if (request->content_length > 0 && request->content_length < TSGI_REPLAY_SIZE) {
+        body->expected = (apr_size_t)request->content_length;
+    }
+}
+
+static tsgi_piece_t fail(tsgi_body_t *body, apr_status_t error)
+{
+    body->error = error == AP_FILTER_ERROR ? 0 : error;
+    /* AP_FILTER_ERROR: the filter has answered the client itself. */
+    body->status = ap_map_http_request_error(error, HTTP_BAD_REQUEST);
+    return TSGI_PIECE_ERROR;
+}
+
+/* One call of the input filters. DATA: the brigade holds something. */
+static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
+{
+    request_rec *r = body->r;
+    if (body->bb == NULL) {
+        body->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    }
+    const apr_status_t rv = ap_get_brigade(r->input_filters, body->bb, AP_MODE_READBYTES,
+                                           APR_NONBLOCK_READ, (apr_off_t)size);
+    if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb))) {
+        return TSGI_PIECE_BLOCKED;
+    }
+    return rv == APR_SUCCESS ? TSGI_PIECE_DATA : fail(body, rv);
+}
+
+/* The first bucket with data; metadata before it is dropped. END, BLOCKED: nothing in the brigade. */
+static tsgi_piece_t first_data(tsgi_body_t *body, const char **data, apr_size_t *length)
+{
+    while (body->bb != NULL && !APR_BRIGADE_EMPTY(body->bb)) {
+        apr_bucket *bucket = APR_BRIGADE_FIRST(body->bb);
+        if (APR_BUCKET_IS_EOS(bucket)) {
+            body->state = TSGI_BODY_ENDED;
+            apr_brigade_cleanup(body->bb);
+            return TSGI_PIECE_END;
+        }
+        if (AP_BUCKET_IS_ERROR(bucket)) {
+            body->status = ((ap_bucket_error *)bucket->data)->status;
+            return TSGI_PIECE_ERROR;
+        }
+        if (!APR_BUCKET_IS_METADATA(bucket)) {
+            const apr_status_t rv = apr_bucket_read(bucket, data, length, APR_BLOCK_READ);
+            if (rv != APR_SUCCESS) {
+                return fail(body, rv);
+            }
+            if (*length > 0) {
+                body->lent = bucket;
+                return TSGI_PIECE_DATA;
+            }
+        }
+        apr_bucket_delete(bucket);
+    }
+    return TSGI_PIECE_BLOCKED;
+}
+
+static void give_back(tsgi_body_t *body)
+{
+    if (body->lent != NULL) {
+        apr_bucket_delete(body->lent);
+        body->lent = NULL;
+    }
+    /* An EOS behind the last piece: found now, it saves a round through the filters. */
+    if (body->bb != NULL && !APR_BRIGADE_EMPTY(body->bb) &&
+        APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(body->bb))) {
+        body->state = TSGI_BODY_ENDED;
+        apr_brigade_cleanup(body->bb);
+    }
+}
+
+static void replay_reserve(tsgi_body_t *body)
+{
+    if (body->replay == NULL) {
+        body->replay_size = body->expected > 0 ? body->expected : TSGI_REPLAY_SIZE;
+        body->replay = apr_palloc(body->r->pool, body->replay_size);
+    }
+}
+
+/* Reads into the replay buffer. DATA: something was added. */
+static tsgi_piece_t read_kept(tsgi_body_t *body)
+{
+    const apr_size_t before = body->replay_end;
+
+    replay_reserve(body);
+    if (body->replay_end == body->replay_size && body->expected == 0) {
+        return TSGI_PIECE_WAIT;
+    }
+    /* With the length known and reached, one more byte is asked for: what comes is the EOS. */
+    apr_size_t room = body->replay_size - body->replay_end;
+    tsgi_piece_t piece = read_brigade(body, room > 0 ? room : 1);
+    while (piece == TSGI_PIECE_DATA) {
+        const char *data;
+        apr_size_t length;
+        piece = first_data(body, &data, &length);
+        if (piece == TSGI_PIECE_DATA) {
+            room = body->replay_size - body->replay_end;
+            if (length > room) { /* filters must not give more than was asked for */
+                return fail(body, APR_EGENERAL);
+            }
+            memcpy(body->replay + body->replay_end, data, length);
+            body->replay_end += length;
+            give_back(body);
+        }
+    }
+    if (piece == TSGI_PIECE_ERROR || body->replay_end == before) {
+        return piece;
+    }
+    return TSGI_PIECE_DATA;
+}
+
+int tsgi_body_at_end(const tsgi_body_t *body)
+{
+    return body->state == TSGI_BODY_ENDED && body->replay_at == body->replay_end &&
+           body->lent == NULL;
+}
+
+tsgi_piece_t tsgi_body_next(tsgi_body_t *body, const char **data, apr_size_t *length)
+{
+    if (body->replay_at == body->replay_end && body->state == TSGI_BODY_HELD) {
+        return TSGI_PIECE_WAIT;
+    }
+    if (body->is_kept && body->replay_at == body->replay_end &&
+        body->state == TSGI_BODY_OPEN) {
+        const tsgi_piece_t piece = read_kept(body);
+        if (piece != TSGI_PIECE_DATA) {
+            return piece;
+        }
+    }
+    if (body->replay_at < body->replay_end) {
+        *data = body->replay + body->replay_at;
+        *length = body->replay_end - body->replay_at;
+        body->replay_at = body->replay_end;
+        return TSGI_PIECE_DATA;
+    }
+    give_back(body);
+    if (body->state == TSGI_BODY_ENDED) {
+        return TSGI_PIECE_END;
+    }
+    tsgi_piece_t piece = first_data(body, data, length);
+    if (piece == TSGI_PIECE_BLOCKED) {
+        piece = read_brigade(body, READ_SIZE);
+        if (piece == TSGI_PIECE_DATA) {
+            piece = first_data(body, data, length);
+        }
+    }
+    return piece;
+}
+
+int tsgi_body_prefetch(tsgi_body_t *body)
+{
+    request_rec *r = body->r;
+    if (body->state == TSGI_BODY_HELD) {
+        /* Nothing may be read, but a length over the limit need not wait for the first byte. */
+        const apr_off_t limit = ap_get_limit_req_body(r);
+        const char *length = apr_table_get(r->headers_in, "Content-Length");
+        apr_off_t value;
+        if (limit > 0 && length != NULL && ap_parse_strict_length(&value, length) &&
+            value > limit) {
+            fail(body, APR_ENOSPC);
+            return 0;
+        }
+        return 1;
+    }
+    return body->state != TSGI_BODY_OPEN || read_kept(body) != TSGI_PIECE_ERROR;
+}
+
+void tsgi_body_rewind(tsgi_body_t *body)
+{
+    body->replay_at = 0;
+}
+
+void tsgi_body_begun(tsgi_body_t *body)
+{
+    body->is_kept = 0;
+}
+
+void tsgi_body_continue(tsgi_body_t *body)
+{
+    request_rec *r = body->r;
+    const int status = r->status;
+    const char *status_line = r->status_line;
+
+    /* httpd would send it by itself, but only when somebody reads and waits. */
+    r->status = HTTP_CONTINUE;
+    r->status_line = NULL;
+    ap_send_interim_response(r, 0);
+    r->status = status;
+    r->status_line = status_line;
+    body->state = TSGI_BODY_OPEN;
+}

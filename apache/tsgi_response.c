@@ -1,0 +1,410 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "tsgi_response.h"
+
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "mod_core.h"
+#include "util_filter.h"
+
+#include <string.h>
+
+#define MAX_HEADERS 1000
+/* Pieces below this are copied: a whole buffer per piece would cost a slow client's request memory. */
+#define COPY_MAX 2048
+
+void tsgi_reply_init(tsgi_reply_t *reply, request_rec *r)
+{
+    memset(reply, 0, sizeof(*reply));
+    reply->r = r;
+    reply->original_status = r->status;
+    reply->length = -1;
+}
+
+/* ---- head --------------------------------------------------------------------------- */
+
+static int name_is(const tsgi_str_t *name, const char *wanted, size_t length)
+{
+    return name->len == length && ap_cstr_casecmpn(name->data, wanted, length) == 0;
+}
+#define NAME_IS(wanted) name_is(name, wanted, sizeof(wanted) - 1)
+
+/* What becomes of a header of the app. */
+typedef enum {
+    HEADER_PASS,
+    HEADER_SET,  /* at most one */
+    HEADER_DROP, /* hop-by-hop, or httpd's own */
+    HEADER_TYPE,
+    HEADER_LENGTH
+} treatment_t;
+
+/* The switch by length spares most names any comparison. */
+static treatment_t treatment_of(const tsgi_str_t *name)
+{
+    switch (name->len) {
+    case 2:
+        return NAME_IS("TE") ? HEADER_DROP : HEADER_PASS;
+    case 4:
+        return NAME_IS("Date") ? HEADER_DROP : HEADER_PASS;
+    case 6:
+        return NAME_IS("Server") ? HEADER_DROP : HEADER_PASS;
+    case 7:
+        return NAME_IS("Upgrade") || NAME_IS("Trailer") ? HEADER_DROP : HEADER_PASS;
+    case 8:
+        return NAME_IS("Location") ? HEADER_SET : HEADER_PASS;
+    case 10:
+        return NAME_IS("Connection") || NAME_IS("Keep-Alive") ? HEADER_DROP : HEADER_PASS;
+    case 12:
+        return NAME_IS("Content-Type") ? HEADER_TYPE : HEADER_PASS;
+    case 14:
+        return NAME_IS("Content-Length") ? HEADER_LENGTH : HEADER_PASS;
+    case 16:
+        return NAME_IS("Proxy-Connection") ? HEADER_DROP : HEADER_PASS;
+    case 17:
+        return NAME_IS("Transfer-Encoding") ? HEADER_DROP : HEADER_PASS;
+    default:
+        return HEADER_PASS;
+    }
+}
+
+static const char *set_length(tsgi_reply_t *reply, const tsgi_str_t *value)
+{
+    apr_off_t length;
+    const char *text = apr_pstrmemdup(reply->r->pool, value->data, value->len);
+    if (!ap_parse_strict_length(&length, text)) {
+        return apr_psprintf(reply->r->pool,
+                            "Content-Length: expected a number of bytes, came \"%.64s\"",
+                            text);
+    }
+    if (reply->length >= 0 && reply->length != length) {
+        return "two values of Content-Length that differ";
+    }
+    reply->length = length;
+    return NULL;
+}
+
+static const char *field_name(apr_pool_t *p, const tsgi_field_t *field)
+{
+    /* Names of tokens are static and end with NUL. */
+    return field->token != 0 ? field->name.data
+                             : apr_pstrmemdup(p, field->name.data, field->name.len);
+}
+
+static const char *set_header(tsgi_reply_t *reply, const tsgi_field_t *field)
+{
+    request_rec *r = reply->r;
+    const treatment_t treatment = treatment_of(&field->name);
+
+    if (treatment == HEADER_DROP) {
+        return NULL;
+    }
+    if (treatment == HEADER_LENGTH) {
+        return set_length(reply, &field->value);
+    }
+    const char *value = apr_pstrmemdup(r->pool, field->value.data, field->value.len);
+    switch (treatment) {
+    case HEADER_TYPE:
+        ap_set_content_type(r, value);
+        break;
+    case HEADER_SET:
+        apr_table_setn(r->headers_out, field_name(r->pool, field), value);
+        break;
+    default:
+        /* Repeated headers stay apart and in their order: Set-Cookie cannot be joined. */
+        apr_table_addn(r->headers_out, field_name(r->pool, field), value);
+    }
+    return NULL;
+}
+
+/* A status line of our own only where httpd's would say something else. */
+static void set_status(tsgi_reply_t *reply, const tsgi_response_t *response)
+{
+    request_rec *r = reply->r;
+    const char *line;
+    char number[4];
+
+    if (response->status == HTTP_OK && ap_is_HTTP_ERROR(reply->original_status)) {
+        /* An error document that does not say otherwise: the error is still the error. */
+        r->status_line = NULL;
+        return;
+    }
+    r->status = response->status;
+    r->status_line = NULL;
+    line = ap_get_status_line(r->status);
+    apr_snprintf(number, sizeof(number), "%03d", r->status);
+    const char *reason = response->reason.data;
+    const apr_size_t length = response->reason.len;
+    const int is_known = strncmp(line, number, 3) == 0;
+    if (is_known && (length == 0 || (strlen(line + 4) == length &&
+                                     memcmp(line + 4, reason, length) == 0))) {
+        return;
+    }
+    r->status_line = apr_psprintf(r->pool, "%s %.*s", number, length > 0 ? (int)length : 7,
+                                  length > 0 ? reason : "Unknown");
+}
+
+/* The app has seen Range and has decided: a 200 must not become a 206 behind its back. */
+static void keep_ranges(request_rec *r)
+{
+    if (apr_table_get(r->headers_in, "Range") == NULL) {
+        return;
+    }
+    for (ap_filter_t *f = r->output_filters; f != NULL; f = f->next) {
+        if (f->frec == ap_byterange_filter_handle) {
+            ap_remove_output_filter(f);
+            return;
+        }
+    }
+}
+
+/* What httpd thought of the script's file says nothing about the response. */
+static void forget_file(request_rec *r)
+{
+    ap_set_content_type(r, NULL);
+    r->content_encoding = NULL;
+    r->content_languages = NULL;
+}
+
+const char *tsgi_reply_begin(tsgi_reply_t *reply, const uint8_t *payload, size_t n)
+{
+    request_rec *r = reply->r;
+    tsgi_response_t response;
+    tsgi_fields_t fields;
+    tsgi_field_t field;
+    const int rc = tsgi_response_decode(TSGI_T_RESPONSE, payload, n, &response, &fields);
+
+    if (rc != 0) {
+        return tsgi_wire_strerror(rc);
+    }
+    if (fields.left > MAX_HEADERS) {
+        return "more than 1000 headers";
+    }
+    reply->is_head_set = 1;
+    forget_file(r);
+    set_status(reply, &response);
+    while (tsgi_fields_next(&fields, &field)) {
+        const char *why = set_header(reply, &field);
+        if (why != NULL) {
+            return why;
+        }
+    }
+    reply->is_bodiless = r->header_only || AP_STATUS_IS_HEADER_ONLY(r->status);
+    if (reply->length >= 0) {
+        ap_set_content_length(r, reply->length);
+    }
+    keep_ranges(r);
+    reply->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    reply->is_dirty = 1;
+    return NULL;
+}
+
+void tsgi_reply_reset(tsgi_reply_t *reply)
+{
+    request_rec *r = reply->r;
+    if (!reply->is_head_set) {
+        return;
+    }
+    if (reply->bb != NULL) {
+        apr_brigade_cleanup(reply->bb);
+    }
+    apr_table_clear(r->headers_out);
+    forget_file(r);
+    r->clength = 0;
+    r->status = reply->original_status;
+    r->status_line = NULL;
+    reply->is_head_set = 0;
+}
+
+/* ---- interim responses -------------------------------------------------------------- */
+
+const char *tsgi_reply_inform(tsgi_reply_t *reply, const uint8_t *payload, size_t n)
+{
+    request_rec *r = reply->r;
+    tsgi_response_t response;
+    tsgi_fields_t fields;
+    tsgi_field_t field;
+    const int rc = tsgi_response_decode(TSGI_T_INFORM, payload, n, &response, &fields);
+
+    if (rc != 0) {
+        return tsgi_wire_strerror(rc);
+    }
+    if (fields.left > MAX_HEADERS) {
+        return "more than 1000 headers";
+    }
+    if (r->main != NULL || r->proto_num < HTTP_VERSION(1, 1)) {
+        return NULL; /* nobody who could take it */
+    }
+    apr_table_t *headers_out = r->headers_out;
+    const int status = r->status;
+    const char *status_line = r->status_line;
+    r->headers_out = apr_table_make(r->pool, (int)fields.left + 1);
+    while (tsgi_fields_next(&fields, &field)) {
+        if (treatment_of(&field.name) == HEADER_PASS) {
+            apr_table_addn(r->headers_out, field_name(r->pool, &field),
+                           apr_pstrmemdup(r->pool, field.value.data, field.value.len));
+        }
+    }
+    r->status = response.status;
+    r->status_line = NULL;
+    ap_send_interim_response(r, 1);
+    r->headers_out = headers_out;
+    r->status = status;
+    r->status_line = status_line;
+    return NULL;
+}
+
+/* ---- body --------------------------------------------------------------------------- */
+
+static apr_status_t pass(tsgi_reply_t *reply)
+{
+    const apr_status_t rv = ap_pass_brigade(reply->r->output_filters, reply->bb);
+    apr_brigade_cleanup(reply->bb);
+    reply->is_passed = 1;
+    reply->held = 0;
+    if (rv == APR_SUCCESS && reply->r->connection->aborted) {
+        return APR_ECONNABORTED;
+    }
+    return rv;
+}
+
+/* @return how many of n bytes belong to the response. */
+static apr_size_t accept_bytes(tsgi_reply_t *reply, apr_size_t n)
+{
+    const apr_off_t before = reply->received;
+    reply->received += (apr_off_t)n;
+    if (reply->is_bodiless) {
+        return 0;
+    }
+    if (reply->length < 0 || reply->received <= reply->length) {
+        return n;
+    }
+    if (!reply->is_overrun) {
+        reply->is_overrun = 1;
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, reply->r,
+                      TSGI_LOGNO(0187) "the response body is longer than its Content-Length "
+                                       "of %" APR_OFF_T_FMT "; the rest is dropped",
+                      reply->length);
+    }
+    return before < reply->length ? (apr_size_t)(reply->length - before) : 0;
+}
+
+static apr_status_t append(tsgi_reply_t *reply, apr_bucket *bucket, apr_size_t n)
+{
+    APR_BRIGADE_INSERT_TAIL(reply->bb, bucket);
+    reply->held += n;
+    reply->is_dirty = 1;
+    return reply->held >= TSGI_HELD_MAX ? pass(reply) : APR_SUCCESS;
+}
+
+apr_status_t tsgi_reply_copy(tsgi_reply_t *reply, const void *data, apr_size_t n)
+{
+    n = accept_bytes(reply, n);
+    if (n == 0) {
+        return APR_SUCCESS;
+    }
+    return append(reply,
+                  apr_bucket_heap_create(data, n, NULL, reply->r->connection->bucket_alloc),
+                  n);
+}
+
+char *tsgi_reply_alloc(tsgi_reply_t *reply)
+{
+    return apr_bucket_alloc(TSGI_HELD_MAX, reply->r->connection->bucket_alloc);
+}
+
+apr_status_t tsgi_reply_adopt(tsgi_reply_t *reply, char *data, apr_size_t n)
+{
+    const apr_size_t wanted = accept_bytes(reply, n);
+    if (wanted <= COPY_MAX) {
+        apr_status_t rv = APR_SUCCESS;
+        if (wanted > 0) {
+            rv = append(reply,
+                        apr_bucket_heap_create(data, wanted, NULL,
+                                               reply->r->connection->bucket_alloc),
+                        wanted);
+        }
+        apr_bucket_free(data);
+        return rv;
+    }
+    return append(reply,
+                  apr_bucket_heap_create(data, wanted, apr_bucket_free,
+                                         reply->r->connection->bucket_alloc),
+                  wanted);
+}
+
+/* Names that a trailer must not have: they would change what the message is (RFC 9110 6.5.1). */
+static int is_forbidden_trailer(const tsgi_str_t *name)
+{
+    return treatment_of(name) != HEADER_PASS || NAME_IS("Host") || NAME_IS("Set-Cookie") ||
+           NAME_IS("Content-Encoding") || NAME_IS("Content-Range") ||
+           NAME_IS("Authorization") || NAME_IS("Cache-Control");
+}
+
+const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, size_t n)
+{
+    request_rec *r = reply->r;
+    tsgi_fields_t fields;
+    tsgi_field_t field;
+    const int rc = tsgi_trailers_decode(payload, n, &fields);
+
+    if (rc != 0) {
+        return tsgi_wire_strerror(rc);
+    }
+    if (fields.left > MAX_HEADERS) {
+        return "more than 1000 trailers";
+    }
+    while (tsgi_fields_next(&fields, &field)) {
+        if (!is_forbidden_trailer(&field.name)) {
+            apr_table_addn(r->trailers_out, field_name(r->pool, &field),
+                           apr_pstrmemdup(r->pool, field.value.data, field.value.len));
+        }
+    }
+    return NULL;
+}
+
+/* ---- end ---------------------------------------------------------------------------- */
+
+static void insert(tsgi_reply_t *reply, apr_bucket *bucket)
+{
+    APR_BRIGADE_INSERT_TAIL(reply->bb, bucket);
+}
+
+apr_status_t tsgi_reply_flush(tsgi_reply_t *reply)
+{
+    insert(reply, apr_bucket_flush_create(reply->r->connection->bucket_alloc));
+    reply->is_dirty = 0;
+    return pass(reply);
+}
+
+int tsgi_reply_is_complete(const tsgi_reply_t *reply)
+{
+    return reply->is_bodiless || reply->length < 0 || reply->received >= reply->length;
+}
+
+apr_status_t tsgi_reply_end(tsgi_reply_t *reply, int with_flush)
+{
+    apr_bucket_alloc_t *alloc = reply->r->connection->bucket_alloc;
+    if (with_flush) {
+        insert(reply, apr_bucket_flush_create(alloc));
+    }
+    insert(reply, apr_bucket_eos_create(alloc));
+    return pass(reply);
+}
+
+void tsgi_reply_truncate(tsgi_reply_t *reply)
+{
+    request_rec *r = reply->r;
+    conn_rec *c = r->connection;
+
+    /* As mod_proxy does: the error bucket keeps the chunk filter from sending the last chunk and makes
+     * mod_http2 reset the stream; a body of known length stays short and its connection ends. */
+    r->no_cache = 1;
+    if (r->main != NULL) {
+        r->main->no_cache = 1;
+    }
+    c->keepalive = AP_CONN_CLOSE;
+    insert(reply, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, c->bucket_alloc));
+    insert(reply, apr_bucket_eos_create(c->bucket_alloc));
+    (void)pass(reply);
+}

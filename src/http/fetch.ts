@@ -1,0 +1,99 @@
+/**
+ * Serves `export default { fetch }`: srvx makes a Request of (req, res) and sends the Response. The
+ * package is loaded when the first such app is served.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import type { ErrorDetails, ErrorNumber } from '../errors.ts';
+import { TsgiError } from '../errors.ts';
+import { reasonOf } from './exchange.ts';
+import { exchangeOf } from './request.ts';
+import { describe } from './start.ts';
+
+export type FetchHandler = (request: Request) => Response | Promise<Response>;
+type Srvx = typeof import('srvx/node');
+
+const servers = new WeakMap<FetchHandler, Server | Promise<Server>>();
+
+/**
+ * @returns the hidden server behind a handler; at first a promise of it.
+ * @throws TsgiError TSGI0711, as a rejection, if srvx is not installed.
+ */
+export function serverOfFetch(handler: FetchHandler): Server | Promise<Server> {
+  const known = servers.get(handler);
+  if (known !== undefined) return known;
+  const server = makeServer(handler);
+  servers.set(handler, server);
+  server.then(
+    (made) => servers.set(handler, made),
+    // Somebody may install it: the next request tries again.
+    () => servers.delete(handler),
+  );
+  return server;
+}
+
+async function makeServer(handler: FetchHandler): Promise<Server> {
+  let srvx: Srvx;
+  try {
+    srvx = await import('srvx/node');
+  } catch (error) {
+    throw new TsgiError(711, { reason: reasonOf(error) }, { cause: error });
+  }
+  return createServer((req, res) => {
+    serve(srvx, handler, req, res);
+  });
+}
+
+function serve(
+  srvx: Srvx,
+  handler: FetchHandler,
+  req: IncomingMessage,
+  res: ServerResponse,
+): void {
+  let result: Response | Promise<Response>;
+  try {
+    result = handler(new srvx.NodeRequest({ req, res }));
+  } catch (error) {
+    fail(req, 709, { reason: reasonOf(error) }, error);
+    return;
+  }
+  if (result instanceof Promise) {
+    result.then(
+      (response) => {
+        send(srvx, req, res, response);
+      },
+      (error: unknown) => {
+        fail(req, 709, { reason: reasonOf(error) }, error);
+      },
+    );
+  } else {
+    send(srvx, req, res, result);
+  }
+}
+
+/** A Response, also of another realm or of srvx's own faster kind. */
+function isResponse(value: unknown): value is Response {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'status' in value &&
+    typeof value.status === 'number' &&
+    'headers' in value
+  );
+}
+
+function send(srvx: Srvx, req: IncomingMessage, res: ServerResponse, response: unknown): void {
+  if (!isResponse(response)) {
+    fail(req, 710, { came: describe(response) });
+    return;
+  }
+  srvx.sendNodeResponse(res, response).catch((error: unknown) => {
+    fail(req, 709, { reason: reasonOf(error) }, error);
+  });
+}
+
+/** As for a callable: 500 by the host, or a truncation if the head has left. */
+function fail(req: IncomingMessage, number: ErrorNumber, details: ErrorDetails, error?: unknown): void {
+  exchangeOf(req)?.fail(number, details, error);
+  req.socket.destroy();
+}

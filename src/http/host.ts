@@ -1,0 +1,235 @@
+/**
+ * The worker's host: takes what the channel hands over once a turn, and serves each request to its
+ * app inside its own asynchronous scope.
+ */
+import { TsgiError } from '../errors.ts';
+import {
+  EVENT_BODY,
+  EVENT_BODY_END,
+  EVENT_CLOSE,
+  EVENT_DRAIN,
+  EVENT_FINISH,
+  EVENT_REQUEST,
+  FLAG_STARTED,
+} from '../events.ts';
+import type { Channel, NativeAddon } from '../native.ts';
+import type { App, HostOptions } from './app.ts';
+import { CallableExchange } from './callable.ts';
+import type { HostContext } from './exchange.ts';
+import { Exchange, reasonOf } from './exchange.ts';
+import { installFacts } from './facts.ts';
+import { serverOfFetch } from './fetch.ts';
+import { Head, S_SCRIPT } from './head.ts';
+import { NodeExchange } from './request.ts';
+import { installResponseHooks } from './response.ts';
+
+/** A request whose app is still being loaded. Keeps what comes, and stops the body meanwhile. */
+class PendingExchange extends Exchange {
+  readonly #chunks: Buffer[] = [];
+  #trailers: string | undefined;
+
+  begin(): void {
+    if (this.head.hasBody) this.channel.pause(this.id);
+  }
+
+  takeBody(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+  }
+
+  endBody(trailers: string): void {
+    this.#trailers = trailers;
+  }
+
+  takeDrain(): void {
+    // Nothing was written.
+  }
+
+  takeFinish(): void {
+    this.isOpen = false;
+  }
+
+  takeClose(): void {
+    this.isOpen = false;
+  }
+
+  /** Gives the body so far to the exchange that takes this one's place. */
+  replay(exchange: Exchange): void {
+    if (!this.head.hasBody) return;
+    if (exchange.isOpen) this.channel.resume(this.id);
+    for (const chunk of this.#chunks) exchange.takeBody(chunk);
+    if (this.#trailers !== undefined) exchange.endBody(this.#trailers);
+  }
+}
+
+export class Host implements HostContext {
+  readonly native: NativeAddon;
+  readonly options: HostOptions;
+  readonly channel: Channel;
+  readonly #exchanges = new Map<number, Exchange>();
+  #drained: (() => void)[] = [];
+
+  /** Installs the hooks on Node's http classes; serves nothing before start(). */
+  constructor(native: NativeAddon, options: HostOptions) {
+    installResponseHooks();
+    installFacts();
+    this.native = native;
+    this.options = options;
+    const { fd, generation, secret, concurrency, peerUid } = options;
+    this.channel = new native.Channel({
+      fd,
+      generation,
+      secret,
+      concurrency,
+      peerUid,
+      onEvents: (count) => {
+        this.#onEvents(count);
+      },
+    });
+  }
+
+  /** Begins to take requests. */
+  start(): void {
+    this.channel.start();
+  }
+
+  /** Takes no new request. @returns a promise that resolves when nothing is in hand. */
+  drain(): Promise<void> {
+    this.channel.drain();
+    if (this.#exchanges.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#drained.push(resolve);
+    });
+  }
+
+  /** Writes what is waiting, blocking, within `ms`: for the way out. */
+  flush(ms: number): void {
+    this.channel.flush(ms);
+  }
+
+  /** Requests that were given to an app and are not over. */
+  get inHand(): number {
+    return this.#exchanges.size;
+  }
+
+  forget(id: number): void {
+    this.#exchanges.delete(id);
+    if (this.#exchanges.size > 0 || this.#drained.length === 0) return;
+    const drained = this.#drained;
+    this.#drained = [];
+    for (const resolve of drained) resolve();
+  }
+
+  #onEvents(count: number): void {
+    const { events, payloads } = this.channel;
+    for (let i = 0, at = 0; i < count; i++) {
+      const kind = events[at] ?? 0;
+      const id = events[at + 1] ?? 0;
+      const place = events[at + 2] ?? -1;
+      const payload = place < 0 ? '' : (payloads[place] ?? '');
+      if (kind === EVENT_REQUEST) this.#takeRequest(events, at, id, String(payload));
+      else this.#takeEvent(kind, id, payload);
+      at += events[at + 3] ?? 0;
+    }
+  }
+
+  #takeEvent(kind: number, id: number, payload: string | Buffer): void {
+    const exchange = this.#exchanges.get(id);
+    if (exchange === undefined) return;
+    try {
+      exchange.runInAsyncScope(dispatch, exchange, kind, payload);
+    } catch (error) {
+      this.native.fatalException(error);
+    }
+    if (kind === EVENT_FINISH || kind === EVENT_CLOSE) this.forget(id);
+  }
+
+  #takeRequest(events: Int32Array, at: number, id: number, text: string): void {
+    const head = new Head(events, at, text, this.native.tokenNames);
+    let app: App | Promise<App>;
+    try {
+      // Outside of the request's scope: what an app sets up while it is loaded is nobody's request.
+      app = this.options.resolve(head.text(S_SCRIPT));
+    } catch (error) {
+      app = Promise.reject(error instanceof Error ? error : new Error(reasonOf(error)));
+    }
+    const exchange = app instanceof Promise ? undefined : this.#makeExchange(id, head, app);
+    if (exchange instanceof Exchange) this.#begin(exchange);
+    else this.#await(id, head, exchange ?? app);
+  }
+
+  /** @returns a promise where the app's kind needs something loaded first. */
+  #makeExchange(id: number, head: Head, app: App): Exchange | Promise<Exchange> {
+    if (app.kind === 'server') return new NodeExchange(this, id, head, app.server);
+    if (app.kind === 'callable') return new CallableExchange(this, id, head, app.application);
+    const server = serverOfFetch(app.fetch);
+    if (!(server instanceof Promise)) return new NodeExchange(this, id, head, server);
+    return server.then((made) => new NodeExchange(this, id, head, made));
+  }
+
+  #await(id: number, head: Head, found: App | Promise<App | Exchange> | Exchange): void {
+    const pending = new PendingExchange(this, id, head);
+    this.#exchanges.set(id, pending);
+    pending.begin();
+    this.#finishLoading(pending, found).catch((error: unknown) => {
+      if (error instanceof TsgiError) pending.failWith(error, error.cause);
+      else pending.fail(715, { reason: reasonOf(error) }, error);
+    });
+  }
+
+  async #finishLoading(
+    pending: PendingExchange,
+    found: App | Promise<App | Exchange> | Exchange,
+  ): Promise<void> {
+    const app = await found;
+    const { id, head } = pending;
+    const exchange = app instanceof Exchange ? app : await this.#makeExchange(id, head, app);
+    if (!pending.isOpen) return;
+    pending.isOpen = false;
+    this.#begin(exchange);
+    exchange.runInAsyncScope(() => {
+      pending.replay(exchange);
+    });
+  }
+
+  #begin(exchange: Exchange): void {
+    this.#exchanges.set(exchange.id, exchange);
+    try {
+      exchange.runInAsyncScope(start, exchange);
+    } catch (error) {
+      this.native.fatalException(error);
+    }
+  }
+}
+
+/** Calls the app, if Apache has not taken the request back. Runs in the exchange's scope. */
+function start(this: Exchange): void {
+  if ((this.head.flags & FLAG_STARTED) !== 0 && !this.channel.started(this.id)) {
+    this.isOpen = false;
+    this.host.forget(this.id);
+    return;
+  }
+  this.begin();
+}
+
+/** Runs in the exchange's scope. */
+function dispatch(this: Exchange, kind: number, payload: string | Buffer): void {
+  switch (kind) {
+    case EVENT_BODY:
+      if (typeof payload !== 'string') this.takeBody(payload);
+      break;
+    case EVENT_BODY_END:
+      this.endBody(String(payload));
+      break;
+    case EVENT_DRAIN:
+      this.takeDrain();
+      break;
+    case EVENT_FINISH:
+      this.takeFinish();
+      break;
+    case EVENT_CLOSE:
+      this.takeClose();
+      break;
+    default:
+      break;
+  }
+}

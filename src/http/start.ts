@@ -1,0 +1,107 @@
+/** What an application says to startResponse(), checked. */
+import { STATUS_CODES } from 'node:http';
+import { TsgiError } from '../errors.ts';
+import type { HeaderValue, ResponseHeaders } from '../types.ts';
+
+/** The head of a callable's response. */
+export interface CallableHead {
+  readonly status: number;
+  readonly reason: string;
+  /** `Name: value\r\n…`. The host may add to it. */
+  text: string;
+  /** Content-Length as the app says, −1 if it says nothing. */
+  readonly length: number;
+  /** Not so for 204 and 304. */
+  readonly mayHaveBody: boolean;
+}
+
+const STATUS = /^([2-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/;
+const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+const LENGTH = /^\d{1,15}$/;
+
+/** What a value is, for a message: never its contents if they could be long or secret. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object') {
+    const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
+    return typeof name === 'string' && name !== '' ? `an object of class ${name}` : 'an object';
+  }
+  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 80))}`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
+  return `the ${typeof value} ${String(value as number | bigint | boolean)}`;
+}
+
+function bad(came: string, expected: string): TsgiError {
+  return new TsgiError(704, { came, expected });
+}
+
+function parseStatus(status: unknown): { status: number; reason: string } {
+  if (typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 999) {
+    return { status, reason: STATUS_CODES[status] ?? 'unknown' };
+  }
+  const match = typeof status === 'string' ? STATUS.exec(status) : null;
+  if (match === null) {
+    throw bad(`${describe(status)} as the status`, 'a number from 200 to 999, or text like "404 Not Found"');
+  }
+  const number = Number(match[1]);
+  return { status: number, reason: match[2] ?? STATUS_CODES[number] ?? 'unknown' };
+}
+
+/** One header line. */
+function line(name: string, value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : value;
+  if (typeof text !== 'string') {
+    throw bad(`${describe(value)} as value of the header ${name}`, 'a string, a number or an array of strings');
+  }
+  if (INVALID_VALUE.test(text)) {
+    throw bad(
+      `a value of the header ${name} with a character that may not stand in it`,
+      'characters from U+0020 to U+00FF but no control characters (encode others)',
+    );
+  }
+  return `${name}: ${text}\r\n`;
+}
+
+function checkName(name: unknown): string {
+  if (typeof name === 'string' && NAME.test(name)) return name;
+  throw bad(`${describe(name)} as the name of a header`, 'a token as in RFC 9110, section 5.6.2');
+}
+
+function parseLength(value: unknown): number {
+  const text = String(value);
+  if (LENGTH.test(text)) return Number(text);
+  throw bad(`${describe(value)} as Content-Length`, 'a whole number');
+}
+
+/** @returns pairs in the order in which they shall be sent. */
+function pairsOf(headers: ResponseHeaders): Iterable<readonly [string, HeaderValue]> {
+  if (typeof headers === 'object' && (headers as object | null) !== null) {
+    if (!(Symbol.iterator in headers)) return Object.entries(headers);
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- each pair is checked
+    return headers as Iterable<readonly [string, HeaderValue]>;
+  }
+  throw bad(`${describe(headers)} as headers`, 'an iterable of [name, value], or an object');
+}
+
+/** @throws TsgiError TSGI0704. */
+export function makeHead(status: unknown, headers: ResponseHeaders = []): CallableHead {
+  const { status: number, reason } = parseStatus(status);
+  let text = '';
+  let length = -1;
+  for (const pair of pairsOf(headers)) {
+    if (!Array.isArray(pair)) throw bad(`${describe(pair)} among the headers`, 'pairs [name, value]');
+    const name = checkName(pair[0]);
+    const value: unknown = pair[1];
+    if (Array.isArray(value)) for (const one of value) text += line(name, one);
+    else text += line(name, value);
+    if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      const declared = parseLength(value);
+      if (length !== -1 && length !== declared) throw bad('two Content-Lengths', 'one');
+      length = declared;
+    }
+  }
+  return { status: number, reason, text, length, mayHaveBody: number !== 204 && number !== 304 };
+}

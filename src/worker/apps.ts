@@ -1,0 +1,226 @@
+/** The scripts of a worker: loads each once, one after another, and knows the app of each. */
+import type { Server } from 'node:http';
+import { dirname } from 'node:path';
+import { errorLine, TsgiError } from '../errors.ts';
+import type { App } from '../http/app.ts';
+import type { BootMessage } from '../ipc/messages.ts';
+import { runAsMain, runAsOneOfMany } from './entry.ts';
+import { classifyFailure } from './failure.ts';
+import { describe, describeExports, findApp, type Exports } from './find.ts';
+import type { Decision } from './listen.ts';
+import { resolveScript } from './scripts.ts';
+import { chooseRunner, missingFeature, registerTsx, type Runner } from './typescript.ts';
+
+const NOTICE = 5;
+const WARNING = 4;
+
+/** A script that is being loaded. */
+export interface Loading {
+  readonly script: string;
+  readonly runner: Runner;
+  exports: Exports | undefined;
+  /** The http server that the app let listen. */
+  server: Server | undefined;
+  /** Ends the wait for a listen(). */
+  settle(error?: TsgiError): void;
+}
+
+export interface AppsOptions {
+  readonly boot: BootMessage;
+  log(level: number, text: string): void;
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+export class Apps {
+  readonly #options: AppsOptions;
+  /** By the path that the configuration names. */
+  readonly #apps = new Map<string, App>();
+  readonly #pending = new Map<string, Promise<App>>();
+  readonly #adopted = new Set<Server>();
+  #last: Promise<unknown> = Promise.resolve();
+  #loading: Loading | undefined;
+  #isTsxRegistered = false;
+
+  constructor(options: AppsOptions) {
+    this.#options = options;
+  }
+
+  /** The script that is being loaded now. */
+  get loading(): Loading | undefined {
+    return this.#loading;
+  }
+
+  /** Servers that the app let listen and that Apache serves. */
+  get adopted(): ReadonlySet<Server> {
+    return this.#adopted;
+  }
+
+  /**
+   * Loads an exact set whole. The first script begins to run before this returns.
+   * @returns the real paths.
+   * @throws TsgiError if one cannot be loaded; what an app throws is uncaught (entry.ts).
+   */
+  async loadAll(paths: readonly string[]): Promise<string[]> {
+    const entries: string[] = [];
+    for (const script of paths) {
+      const path = resolveScript(script, this.#options.boot.scripts);
+      if (entries.length === 0) this.#becomeMain(path);
+      entries.push(path);
+      this.#apps.set(script, await this.#load(script, path, true));
+    }
+    return entries;
+  }
+
+  /** The app of a request's script; loads it if it belongs to a pattern and is new. */
+  resolve(script: string): App | Promise<App> {
+    const app = this.#apps.get(script);
+    if (app) return app;
+    const { scripts } = this.#options.boot;
+    if (scripts.mode === 'exact') {
+      throw new TsgiError(606, { script, roots: scripts.paths.join(', ') });
+    }
+    return this.#pending.get(script) ?? this.#loadLater(script);
+  }
+
+  /** For the listen hook: what becomes of an http server that is about to listen. */
+  decide(server: Server, where: string): Decision {
+    if (this.#adopted.has(server) || this.#ownerOfNext() !== undefined) return 'adopt';
+    const script = this.#loading?.script ?? [...this.#apps.keys()].join(', ');
+    this.#options.log(NOTICE, errorLine(618, { script, where }));
+    return 'real';
+  }
+
+  /** For the listen hook: the server is ours from now on. */
+  adopt(server: Server): void {
+    const script = this.#ownerOfNext();
+    this.#adopted.add(server);
+    if (this.#loading && !this.#loading.server) {
+      this.#loading.server = server;
+      this.#loading.settle();
+    } else if (script !== undefined) {
+      this.#apps.set(script, { kind: 'server', server });
+    }
+  }
+
+  /** The event loop has nothing left while an app is awaited. */
+  onIdle(): void {
+    const loading = this.#loading;
+    if (!loading) return;
+    const { script, exports } = loading;
+    if (!exports) {
+      const exported = 'unknown, since its top-level await never ends';
+      loading.settle(new TsgiError(611, { script, exports: exported }));
+    } else if (exports.default !== undefined) {
+      loading.settle(this.#unknownExport(script, exports));
+    } else {
+      loading.settle(new TsgiError(611, { script, exports: describeExports(exports) }));
+    }
+  }
+
+  /** The script whose app a listen() would be now: one that loads, or a single one that exported. */
+  #ownerOfNext(): string | undefined {
+    if (this.#loading) return this.#loading.server ? undefined : this.#loading.script;
+    if (this.#adopted.size > 0 || this.#apps.size !== 1) return undefined;
+    return [...this.#apps.keys()][0];
+  }
+
+  #unknownExport(script: string, exports: Exports): TsgiError {
+    const came = describe(exports.default);
+    const expected =
+      'an http server, a function (req, res), an object with fetch(), or an app of Express, Koa or ' +
+      'Fastify; or an export named application; or a listen()';
+    return new TsgiError(613, { script, came, name: 'default', expected });
+  }
+
+  #loadLater(script: string): Promise<App> {
+    const load = async (): Promise<App> => {
+      const path = resolveScript(script, this.#options.boot.scripts);
+      if (this.#apps.size === 0) process.argv[1] = path;
+      const app = await this.#load(script, path, false);
+      this.#apps.set(script, app);
+      return app;
+    };
+    // Strictly one after another, also after one that failed.
+    const promise = this.#last.then(load, load);
+    this.#last = promise.catch(() => undefined);
+    this.#pending.set(script, promise);
+    const forget = (): boolean => this.#pending.delete(script);
+    promise.then(forget, forget);
+    return promise;
+  }
+
+  #becomeMain(path: string): void {
+    process.argv[1] = path;
+    if (this.#options.boot.home === undefined) process.chdir(dirname(path));
+  }
+
+  async #load(script: string, path: string, isMain: boolean): Promise<App> {
+    const runner = chooseRunner(path, this.#options.boot.forceTsx);
+    if (runner === 'tsx') this.#useTsx(script);
+    let settle: Loading['settle'] = () => undefined;
+    const promise = new Promise<void>((resolve, reject) => {
+      settle = (error) => {
+        if (error) reject(error);
+        else resolve();
+      };
+    });
+    promise.catch(() => undefined); // Awaited below, or not at all.
+    const loading: Loading = { script, runner, exports: undefined, server: undefined, settle };
+    this.#loading = loading;
+    try {
+      const run = isMain ? runAsMain(path, runner) : this.#runOneOfMany(script, path, runner);
+      // A wait that fails, e.g. since top-level await never ends, must not wait for run.
+      loading.exports = await Promise.race([run, failureOf(promise)]);
+      await turn();
+      return await this.#appOf(loading, promise);
+    } finally {
+      this.#loading = undefined;
+    }
+  }
+
+  async #appOf(loading: Loading, listened: Promise<void>): Promise<App> {
+    const { script, exports } = loading;
+    if (loading.server) return { kind: 'server', server: loading.server };
+    const found = exports && (await findApp(exports, script));
+    if (found) return found;
+    const { startupTimeoutMs } = this.#options.boot;
+    const timer = setTimeout(() => {
+      const details = { seconds: startupTimeoutMs / 1000, exports: describeExports(exports) };
+      loading.settle(new TsgiError(612, { script, ...details }));
+    }, startupTimeoutMs - performance.now()).unref();
+    await listened.finally(() => {
+      clearTimeout(timer);
+    });
+    // settle() without an error comes from adopt(), which has set it.
+    return { kind: 'server', server: loading.server as unknown as Server };
+  }
+
+  async #runOneOfMany(script: string, path: string, runner: Runner): Promise<Exports> {
+    try {
+      return await runAsOneOfMany(path);
+    } catch (error) {
+      if (runner !== 'strip' || missingFeature(error) === undefined) {
+        throw classifyFailure(script, error);
+      }
+    }
+    this.#useTsx(script);
+    return runAsOneOfMany(path).catch((error: unknown) => {
+      throw classifyFailure(script, error);
+    });
+  }
+
+  #useTsx(script: string): void {
+    if (this.#isTsxRegistered) return;
+    registerTsx(script, (text) => {
+      this.#options.log(WARNING, text);
+    });
+    this.#isTsxRegistered = true;
+  }
+}
+
+/** @returns a promise that rejects as `promise` does, and ignores that it resolves. */
+async function failureOf(promise: Promise<unknown>): Promise<never> {
+  await promise;
+  return new Promise(() => undefined);
+}

@@ -1,0 +1,94 @@
+/** How a worker comes to its end: takes nothing new, finishes what it has in hand, exits. */
+import type { Server } from 'node:http';
+import type { Watch } from '../native.ts';
+
+/** What the watch thread waits beyond the time limit before it kills. */
+const KILL_MARGIN_MS = 1_000;
+
+/** The part of the Host that is needed here. */
+export interface Drainable {
+  /** Takes nothing new; resolves when nothing is in hand. */
+  drain(): Promise<void>;
+}
+
+export interface DrainOptions {
+  readonly watch: Pick<Watch, 'hardKill'>;
+  /** undefined while the app is still being loaded. */
+  host(): Drainable | undefined;
+  adopted(): ReadonlySet<Server>;
+}
+
+export class Drain {
+  readonly #options: DrainOptions;
+  #finished: Promise<void> | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+  #endsAt = Infinity;
+  #isSignalled = false;
+
+  constructor(options: DrainOptions) {
+    this.#options = options;
+  }
+
+  get isDraining(): boolean {
+    return this.#finished !== undefined;
+  }
+
+  /** Told to end, by the supervisor or by a signal. A later call may only shorten the time. */
+  begin(timeoutMs: number): void {
+    const endsAt = performance.now() + timeoutMs;
+    if (endsAt < this.#endsAt) this.#limit(endsAt, timeoutMs);
+    if (this.isDraining) return;
+    const host = this.#options.host();
+    if (!host) process.exit(0);
+    // What an app does at SIGTERM is often process.exit(), so it is told when nothing is in hand;
+    // at half of the time at the latest, for it may hold long polls and event streams.
+    setTimeout(() => {
+      this.#signalApp();
+    }, timeoutMs / 2).unref();
+    for (const server of this.#options.adopted()) if (server.listening) server.close();
+    void this.#finish(host).then(() => {
+      this.#signalApp();
+      // With a handler of its own, the app ends as it likes, within the time.
+      if (countAppListeners() === 0) process.exit(0);
+    });
+  }
+
+  /** A real SIGTERM: Node has told the app, or is about to. */
+  onSignal(timeoutMs: number): void {
+    this.#isSignalled = true;
+    this.begin(timeoutMs);
+  }
+
+  /** The app closes its server by itself: as `node app.js`, the worker then runs to its end. */
+  onAppClose(timeoutMs: number, finish: () => void): void {
+    const host = this.#options.host();
+    if (!host) {
+      finish();
+      return;
+    }
+    if (!this.isDraining) this.#limit(performance.now() + timeoutMs, timeoutMs);
+    void this.#finish(host).then(finish);
+  }
+
+  #finish(host: Drainable): Promise<void> {
+    return (this.#finished ??= host.drain());
+  }
+
+  #limit(endsAt: number, timeoutMs: number): void {
+    this.#endsAt = endsAt;
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => process.exit(0), timeoutMs).unref();
+    this.#options.watch.hardKill(timeoutMs + KILL_MARGIN_MS);
+  }
+
+  #signalApp(): void {
+    if (this.#isSignalled) return;
+    this.#isSignalled = true;
+    process.emit('SIGTERM', 'SIGTERM');
+  }
+}
+
+/** Listeners for SIGTERM besides the worker's own. */
+function countAppListeners(): number {
+  return process.listenerCount('SIGTERM') - 1;
+}

@@ -1,0 +1,105 @@
+/**
+ * A worker: loads the app as the main module and serves it. The supervisor starts it with the
+ * control socket as fd 3 and the slot's listening socket as fd 4 (docs/architecture.md).
+ */
+import { constants } from 'node:os';
+import { errorLine } from '../errors.ts';
+import { Host } from '../http/host.ts';
+import { native } from '../native.ts';
+import { Apps } from './apps.ts';
+import { becomeClusterWorker, interceptFork } from './cluster.ts';
+import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.ts';
+import { Drain } from './drain.ts';
+import { Guard } from './guard.ts';
+import { hookListen } from './listen.ts';
+
+const LISTEN_FD = 4;
+const FLUSH_MS = 1_000;
+const ORPHAN_MS = 2_500;
+
+const { boot, rest } = readBoot();
+native.closeOnExec(CONTROL_FD);
+native.closeOnExec(LISTEN_FD);
+if (!native.setParentDeathSignal(constants.signals.SIGTERM, boot.supervisor)) {
+  console.error(errorLine(616));
+  process.exit(1);
+}
+process.title = boot.title;
+process.argv.splice(1, 1);
+
+let host: Host | undefined;
+
+function log(level: number, text: string): void {
+  sendToSupervisor({ type: 'log', level, text });
+}
+
+const apps = new Apps({ boot, log });
+const guard = new Guard(() => apps.loading);
+const watch = watchControl(native, rest, {
+  onDrain: ({ timeoutMs }) => {
+    guard.disarm();
+    drain.begin(timeoutMs);
+  },
+  onOrphaned: () => {
+    guard.disarm();
+    drain.begin(ORPHAN_MS);
+  },
+});
+const drain = new Drain({ watch, host: () => host, adopted: () => apps.adopted });
+
+process.on('SIGTERM', () => {
+  guard.disarm();
+  drain.onSignal(boot.gracefulTimeoutMs);
+});
+process.on('beforeExit', () => {
+  apps.onIdle();
+});
+
+hookListen({
+  decide: (server, where) => apps.decide(server, where),
+  onAdopted: (server) => {
+    apps.adopt(server);
+  },
+  onClose: (_server, finish) => {
+    drain.onAppClose(boot.gracefulTimeoutMs, finish);
+  },
+  anyPort: Number(process.env['PORT']) || 80,
+});
+
+if (boot.clusterWorker) becomeClusterWorker(boot.slot + 1);
+else {
+  interceptFork(() => {
+    const script = apps.loading?.script ?? process.argv[1] ?? '';
+    return guard.restart(errorLine(619, { script }), { needsClusterWorker: true });
+  });
+}
+
+function serve(): Host {
+  const started = new Host(native, {
+    fd: LISTEN_FD,
+    generation: Buffer.from(boot.generation, 'hex'),
+    secret: Buffer.from(boot.secret, 'hex'),
+    concurrency: boot.concurrency,
+    peerUid: -1, // The secret decides: sockets are closed to all but Apache's user.
+    processGroup: boot.group,
+    applicationGroup: boot.application,
+    multiprocess: boot.processes > 1,
+    resolve: (script) => apps.resolve(script),
+    log,
+  });
+  // As late as can be, so that what the app's own listeners write at the end leaves too.
+  process.on('exit', () => {
+    started.flush(FLUSH_MS);
+  });
+  started.start();
+  return started;
+}
+
+async function run(): Promise<void> {
+  const entries = boot.scripts.mode === 'exact' ? await apps.loadAll(boot.scripts.paths) : [];
+  guard.disarm();
+  host = serve();
+  sendToSupervisor({ type: 'ready', entries });
+}
+
+run().catch((error: unknown) => guard.fail(error));
