@@ -62,8 +62,16 @@ export default defineConfig(
       'n/no-deprecated-api': 'error',
       'n/no-unsupported-features/node-builtins': [
         'error',
-        // What Node 20 calls experimental is there: fetch's classes, import.meta.dirname.
-        { allowExperimental: true, ignores: ['import.meta.dirname', 'import.meta.filename'] },
+        // What Node 20 calls experimental is there, and features are asked for before use.
+        {
+          allowExperimental: true,
+          ignores: [
+            'import.meta.dirname',
+            'import.meta.filename',
+            'process.features.typescript',
+            'process.getBuiltinModule',
+          ],
+        },
       ],
       'n/prefer-node-protocol': 'error',
       'n/no-process-exit': 'off',
@@ -85,6 +93,8 @@ export default defineConfig(
       // chai's assertions are expressions, mocha's describe blocks return nothing.
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
+      // Generators that play a client need not wait for anything.
+      '@typescript-eslint/require-await': 'off',
     },
   },
   forbid(['src/supervisor/**'], addon, worker, cli, ['/http/', 'The supervisor speaks no HTTP.']),

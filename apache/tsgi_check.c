@@ -2,11 +2,13 @@
 #include "tsgi_check.h"
 #include "tsgi_options.h"
 #include "tsgi_resolve.h"
+#include "tsgi_section.h"
 
 #include "ap_listen.h"
 #include "apr_strings.h"
 #include "http_core.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 static tsgi_server_conf_t *conf_of(server_rec *s)
@@ -15,8 +17,12 @@ static tsgi_server_conf_t *conf_of(server_rec *s)
 }
 
 void tsgi_check_complain(tsgi_check_t *check, tsgi_group_t *group, const char *file,
-                         int line, const char *message)
+                         int line, const char *format, ...)
 {
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = apr_pvsprintf(check->p, format, arguments);
+    va_end(arguments);
     int flags = check->restart ? APLOG_ERR : APLOG_ERR | APLOG_STARTUP;
     const char *place =
         file != NULL ? apr_psprintf(check->p, " (line %d of %s)", line, file) : "";
@@ -129,7 +135,6 @@ static tsgi_group_t *need_implicit(tsgi_check_t *check, tsgi_alias_t *alias)
 
 static void check_references(tsgi_check_t *check)
 {
-    apr_pool_t *p = check->p;
     const apr_array_header_t *references = check->global->references;
     for (int i = 0; i < references->nelts; i++) {
         const tsgi_reference_t *ref = APR_ARRAY_IDX(references, i, tsgi_reference_t *);
@@ -141,23 +146,18 @@ static void check_references(tsgi_check_t *check)
         if (group == NULL) {
             tsgi_check_complain(
                 check, NULL, ref->file, ref->line,
-                apr_psprintf(
-                    p,
-                    TSGI_LOGNO(0012) "%s %s: there is no such process group; define it "
-                                     "with TSGIDaemonProcess %s, or correct the name",
-                    ref->directive, ref->name, ref->name));
+                TSGI_LOGNO(0012) "%s %s: there is no such process group; define it "
+                                 "with TSGIDaemonProcess %s, or correct the name",
+                ref->directive, ref->name, ref->name);
         }
         /* What stands in the main server may be meant for the virtual host of the group. */
         else if (ref->server->is_virtual && !tsgi_resolve_visible(group, ref->server)) {
             tsgi_check_complain(
                 check, NULL, ref->file, ref->line,
-                apr_psprintf(
-                    p,
-                    TSGI_LOGNO(
-                        0013) "%s %s: the process group belongs to the virtual host "
-                              "at line %d of %s, which has another ServerName; "
-                              "define it outside of virtual hosts to share it",
-                    ref->directive, ref->name, group->line, group->file));
+                TSGI_LOGNO(0013) "%s %s: the process group belongs to the virtual host "
+                                 "at line %d of %s, which has another ServerName; "
+                                 "define it outside of virtual hosts to share it",
+                ref->directive, ref->name, group->line, group->file);
         }
     }
 }
@@ -168,15 +168,8 @@ static void check_references(tsgi_check_t *check)
 typedef struct {
     server_rec *server;
     tsgi_alias_t *alias;
-    int first; /* what the server's own settings say; the others are what directories say */
     int fixed; /* nothing at request time can choose another */
 } place_t;
-
-static void complain_alias(tsgi_check_t *check, const place_t *place, tsgi_group_t *group,
-                           const char *message)
-{
-    tsgi_check_complain(check, group, place->alias->file, place->alias->line, message);
-}
 
 /* The group's own script-root= where the pattern has no literal directory. NULL: complained. */
 static const char *root_of(tsgi_check_t *check, const place_t *place, tsgi_group_t *group)
@@ -187,26 +180,21 @@ static const char *root_of(tsgi_check_t *check, const place_t *place, tsgi_group
         if (root == NULL || tsgi_resolve_below(alias->script_root, root)) {
             return alias->script_root;
         }
-        complain_alias(
-            check, place, NULL,
-            apr_psprintf(
-                check->p,
-                TSGI_LOGNO(
-                    0019) "TSGIScriptAliasMatch %s: the scripts of %s lie in %s, but "
-                          "process group %s allows them in %s only (script-root=)",
-                alias->url, alias->script, alias->script_root, group->name, root));
+        tsgi_check_complain(
+            check, NULL, alias->file, alias->line,
+            TSGI_LOGNO(0019) "TSGIScriptAliasMatch %s: the scripts of %s lie in %s, but "
+                             "process group %s allows them in %s only (script-root=)",
+            alias->url, alias->script, alias->script_root, group->name, root);
         return NULL;
     }
     if (root == NULL) {
-        complain_alias(
-            check, place, NULL,
-            apr_psprintf(
-                check->p,
-                TSGI_LOGNO(
-                    0020) "TSGIScriptAliasMatch %s: %s would let requests name any file; "
-                          "expected a directory before the first $, or script-root= in "
-                          "process group %s",
-                alias->url, alias->script, group->name));
+        tsgi_check_complain(
+            check, NULL, alias->file, alias->line,
+            TSGI_LOGNO(
+                0020) "TSGIScriptAliasMatch %s: %s would let requests name any file; "
+                      "expected a directory before the first $, or script-root= in "
+                      "process group %s",
+            alias->url, alias->script, group->name);
     }
     return root;
 }
@@ -265,7 +253,6 @@ static void place_script(tsgi_check_t *check, const place_t *place, tsgi_group_t
 static tsgi_group_t *group_for(tsgi_check_t *check, const place_t *place,
                                const char *name)
 {
-    apr_pool_t *p = check->p;
     tsgi_alias_t *alias = place->alias;
     const tsgi_server_conf_t *conf = conf_of(place->server);
     if (name == NULL || strcmp(name, TSGI_GLOBAL) == 0) {
@@ -276,75 +263,65 @@ static tsgi_group_t *group_for(tsgi_check_t *check, const place_t *place,
     int own = name == alias->process_group && place->server == alias->server;
     if (group == NULL) {
         if (own) {
-            complain_alias(
-                check, place, NULL,
-                apr_psprintf(
-                    p,
-                    TSGI_LOGNO(
-                        0012) "TSGIScriptAlias %s: there is no process group %s; define "
-                              "it with TSGIDaemonProcess %s, or correct process-group=",
-                    alias->url, name, name));
+            tsgi_check_complain(
+                check, NULL, alias->file, alias->line,
+                TSGI_LOGNO(
+                    0012) "TSGIScriptAlias %s: there is no process group %s; define "
+                          "it with TSGIDaemonProcess %s, or correct process-group=",
+                alias->url, name, name);
         }
         return NULL;
     }
     if (!tsgi_resolve_visible(group, place->server)) {
         if (own) {
-            complain_alias(
-                check, place, NULL,
-                apr_psprintf(
-                    p,
-                    TSGI_LOGNO(
-                        0013) "TSGIScriptAlias %s: process group %s belongs to the "
-                              "virtual host at line %d of %s, which has another "
-                              "ServerName; define it outside of virtual hosts to share "
-                              "it",
-                    alias->url, name, group->line, group->file));
+            tsgi_check_complain(
+                check, NULL, alias->file, alias->line,
+                TSGI_LOGNO(
+                    0013) "TSGIScriptAlias %s: process group %s belongs to the "
+                          "virtual host at line %d of %s, which has another "
+                          "ServerName; define it outside of virtual hosts to share "
+                          "it",
+                alias->url, name, group->line, group->file);
         }
         return NULL;
     }
     int inherited = place->server != alias->server && conf == conf_of(alias->server);
-    if (place->first && place->fixed && !conf->dir_restricts && !inherited &&
+    if (place->fixed && !conf->dir_restricts && !inherited &&
         !tsgi_resolve_allowed(conf->restrict_process, group)) {
-        complain_alias(
-            check, place, NULL,
-            apr_psprintf(
-                p,
-                TSGI_LOGNO(
-                    0021) "TSGIScriptAlias %s: TSGIRestrictProcess of its server does "
-                          "not name process group %s, so all its requests would be "
-                          "refused",
-                alias->url, group->name));
+        tsgi_check_complain(
+            check, NULL, alias->file, alias->line,
+            TSGI_LOGNO(0021) "TSGIScriptAlias %s: TSGIRestrictProcess of its server does "
+                             "not name process group %s, so all its requests would be "
+                             "refused",
+            alias->url, group->name);
     }
     return group;
 }
 
-/* The server's own setting first, then what directories name. Where the alias decides: only that. */
+/* What an alias says counts for all its requests; else sections may have a say. */
 static apr_array_header_t *choices(apr_pool_t *p, const char *of_alias,
                                    const char *of_server,
-                                   const apr_array_header_t *of_directories)
+                                   const apr_array_header_t *overrides,
+                                   const tsgi_alias_t *alias)
 {
-    apr_array_header_t *names = apr_array_make(p, 4, sizeof(const char *));
-    APR_ARRAY_PUSH(names, const char *) = of_alias != NULL ? of_alias : of_server;
-    for (int i = 0; of_alias == NULL && i < of_directories->nelts; i++) {
-        const char *name = APR_ARRAY_IDX(of_directories, i, const char *);
-        if (of_server == NULL || strcmp(name, of_server) != 0) {
-            APR_ARRAY_PUSH(names, const char *) = name;
-        }
+    if (of_alias == NULL) {
+        return tsgi_section_values(p, of_server, overrides, alias);
     }
+    apr_array_header_t *names = apr_array_make(p, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(names, const char *) = of_alias;
     return names;
 }
 
 static void place_alias(tsgi_check_t *check, server_rec *s, tsgi_alias_t *alias)
 {
     const tsgi_server_conf_t *conf = conf_of(s);
-    apr_array_header_t *groups =
-        choices(check->p, alias->process_group, conf->process_group, conf->dir_groups);
+    apr_array_header_t *groups = choices(check->p, alias->process_group,
+                                         conf->process_group, conf->dir_groups, alias);
     apr_array_header_t *applications =
         choices(check->p, alias->application_group, conf->application_group,
-                conf->dir_applications);
-    place_t place = {s, alias, 1, groups->nelts == 1 && applications->nelts == 1};
+                conf->dir_applications, alias);
+    place_t place = {s, alias, groups->nelts == 1 && applications->nelts == 1};
     for (int i = 0; i < groups->nelts; i++) {
-        place.first = i == 0;
         tsgi_group_t *group =
             group_for(check, &place, APR_ARRAY_IDX(groups, i, const char *));
         for (int j = 0; group != NULL && j < applications->nelts; j++) {
@@ -385,7 +362,12 @@ int tsgi_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         .restart = tsgi_config_is_restart(),
     };
     if (check.global->runtime_dir == NULL) {
-        check.global->runtime_dir = ap_runtime_dir_relative(pconf, "");
+        char *dir = apr_pstrdup(pconf, ap_runtime_dir_relative(pconf, ""));
+        size_t length = strlen(dir);
+        if (length > 1 && dir[length - 1] == '/') {
+            dir[length - 1] = '\0';
+        }
+        check.global->runtime_dir = dir;
     }
     for (server_rec *each = s; each != NULL; each = each->next) {
         name_aliases(&check, each);
@@ -412,6 +394,9 @@ int tsgi_config_announce(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                          server_rec *s)
 {
     const apr_array_header_t *groups = tsgi_config_global(pconf)->groups;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* the first reading: all comes again */
+    }
     for (server_rec *each = s; each != NULL; each = each->next) {
         warn_of_overlaps(each);
     }

@@ -15,8 +15,8 @@ typedef struct {
     apr_pool_t *p;
     server_rec *main_server;
     tsgi_global_conf_t *global;
-    apr_hash_t *
-        items; /**< &tsgi_group_t * → array of tsgi_probe_item_t *: what its user must reach */
+    /** &tsgi_group_t * → array of tsgi_probe_item_t *: what its user must be able to reach */
+    apr_hash_t *items;
     int restart; /**< complaints are logged, but stop nothing */
     int complaints;
 } tsgi_check_t;
@@ -25,10 +25,12 @@ typedef struct {
  * Logs what is wrong and counts it. At a restart it also becomes the error of the group (which may be
  * NULL), so that its requests are answered 503.
  * @param file where in the configuration; NULL: nowhere
- * @param message an English sentence with TSGI_LOGNO
+ * @param format of an English sentence with TSGI_LOGNO
  */
-void tsgi_check_complain(tsgi_check_t *check, tsgi_group_t *group, const char *file,
-                         int line, const char *message);
+__attribute__((format(printf, 5, 6))) void tsgi_check_complain(tsgi_check_t *check,
+                                                               tsgi_group_t *group,
+                                                               const char *file, int line,
+                                                               const char *format, ...);
 
 /** Adds something to what the probe looks at, once per path. */
 void tsgi_check_add_item(tsgi_check_t *check, tsgi_group_t *group, tsgi_probe_kind_t kind,

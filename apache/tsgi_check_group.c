@@ -55,20 +55,17 @@ void tsgi_check_group(tsgi_check_t *check, tsgi_group_t *group)
     if (error != NULL) {
         memset(&group->identity, 0,
                sizeof(group->identity)); /* uid 0: nobody, see the probe */
-        tsgi_check_complain(
-            check, group, group->file, group->line,
-            apr_psprintf(p, TSGI_LOGNO(0014) "process group %s: %s", group->name, error));
+        tsgi_check_complain(check, group, group->file, group->line,
+                            TSGI_LOGNO(0014) "process group %s: %s", group->name, error);
     }
     group->node = find_node(check, group);
     if (group->node == NULL) {
         tsgi_check_complain(
             check, group, group->file, group->line,
-            apr_psprintf(
-                p,
-                TSGI_LOGNO(0015) "process group %s: there is no node in the PATH of "
-                                 "Apache; install Node.js %d.%d or newer, or name its "
-                                 "binary with TSGINode",
-                group->name, TSGI_PROBE_NODE_MAJOR, TSGI_PROBE_NODE_MINOR));
+            TSGI_LOGNO(0015) "process group %s: there is no node in the PATH of "
+                             "Apache; install Node.js %d.%d or newer, or name its "
+                             "binary with TSGINode",
+            group->name, TSGI_PROBE_NODE_MAJOR, TSGI_PROBE_NODE_MINOR);
     }
 }
 
@@ -151,24 +148,21 @@ static void probe_group(tsgi_check_t *check, tsgi_group_t *group, int with_node)
     if (failure != NULL) {
         tsgi_check_complain(
             check, group, group->file, group->line,
-            apr_psprintf(
-                p,
-                TSGI_LOGNO(0018) "process group %s: its files could not be checked: %s",
-                group->name, failure));
+            TSGI_LOGNO(0018) "process group %s: its files could not be checked: %s",
+            group->name, failure);
         return;
     }
     if (node_problem != NULL) {
         tsgi_check_complain(check, group, group->file, group->line,
-                            apr_psprintf(p, TSGI_LOGNO(0016) "process group %s: %s",
-                                         group->name, node_problem));
+                            TSGI_LOGNO(0016) "process group %s: %s", group->name,
+                            node_problem);
     }
     for (int i = 0; i < items->nelts; i++) {
         const tsgi_probe_item_t *item = APR_ARRAY_IDX(items, i, tsgi_probe_item_t *);
         if (item->problem != NULL) {
-            tsgi_check_complain(
-                check, group, item->file, item->line,
-                apr_psprintf(p, TSGI_LOGNO(0017) "process group %s: %s%s: %s",
-                             group->name, item->what, item->path, item->problem));
+            tsgi_check_complain(check, group, item->file, item->line,
+                                TSGI_LOGNO(0017) "process group %s: %s%s: %s",
+                                group->name, item->what, item->path, item->problem);
         }
     }
 }

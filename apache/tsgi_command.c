@@ -71,8 +71,8 @@ apr_status_t tsgi_command_open(int *parent_fd, int *child_fd)
         return errno;
     }
     flags = fcntl(ends[0], F_GETFL);
-    if (flags < 0 || fcntl(ends[0], F_SETFL, flags | O_NONBLOCK) != 0
-        || shutdown(ends[0], SHUT_RD) != 0) {
+    if (flags < 0 || fcntl(ends[0], F_SETFL, flags | O_NONBLOCK) != 0 ||
+        shutdown(ends[0], SHUT_RD) != 0) {
         int error = errno;
         close(ends[0]);
         close(ends[1]);
@@ -90,11 +90,12 @@ apr_status_t tsgi_command_open(int *parent_fd, int *child_fd)
 /* These pass: the supervisor reads, and takes descriptors out of flight. */
 static int is_passing(int error)
 {
-    return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ETOOMANYREFS;
+    return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS ||
+           error == ETOOMANYREFS;
 }
 
-apr_status_t tsgi_command_send(int fd, const tsgi_message_t *message, const int *fds, int nfds,
-                               apr_time_t deadline)
+apr_status_t tsgi_command_send(int fd, const tsgi_message_t *message, const int *fds,
+                               int nfds, apr_time_t deadline)
 {
     union {
         struct cmsghdr aligned;

@@ -13,13 +13,13 @@
 #include "apr_time.h"
 
 /** Most bytes of a message. */
-#define TSGI_COMMAND_MAX (64 * 1024)
+#define TSGI_COMMAND_MAX 65536
 
 typedef struct {
     char *data;
     apr_size_t length;
     apr_size_t size;
-    int too_long;    /**< what was added does not fit into TSGI_COMMAND_MAX; cannot be sent */
+    int too_long; /**< what was added does not fit into TSGI_COMMAND_MAX; cannot be sent */
     apr_pool_t *pool;
 } tsgi_message_t;
 
@@ -41,7 +41,7 @@ apr_status_t tsgi_command_open(int *parent_fd, int *child_fd);
  * Sends a message with `nfds` descriptors. Waits for room in the socket until `deadline`.
  * @return APR_SUCCESS, APR_EAGAIN (no room in time), APR_ENAMETOOLONG (too_long), or an errno
  */
-apr_status_t tsgi_command_send(int fd, const tsgi_message_t *message, const int *fds, int nfds,
-                               apr_time_t deadline);
+apr_status_t tsgi_command_send(int fd, const tsgi_message_t *message, const int *fds,
+                               int nfds, apr_time_t deadline);
 
 #endif

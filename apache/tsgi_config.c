@@ -5,11 +5,13 @@
  */
 #include "tsgi_config.h"
 #include "tsgi_options.h"
+#include "tsgi_section.h"
 
 #include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_core.h"
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -42,8 +44,8 @@ void *tsgi_config_create_server(apr_pool_t *p, server_rec *s)
 {
     tsgi_server_conf_t *conf = apr_pcalloc(p, sizeof(*conf));
     conf->aliases = apr_array_make(p, 4, sizeof(tsgi_alias_t *));
-    conf->dir_groups = apr_array_make(p, 2, sizeof(const char *));
-    conf->dir_applications = apr_array_make(p, 2, sizeof(const char *));
+    conf->dir_groups = apr_array_make(p, 2, sizeof(tsgi_override_t *));
+    conf->dir_applications = apr_array_make(p, 2, sizeof(tsgi_override_t *));
     conf->pass_authorization = TSGI_PASS_INHERIT;
     return conf;
 }
@@ -99,13 +101,19 @@ static tsgi_server_conf_t *server_conf(cmd_parms *cmd)
 }
 
 /* httpd adds file and line to what a setter returns; at a restart that would be its end. */
-static const char *refuse(cmd_parms *cmd, const char *message)
+__attribute__((format(printf, 2, 3))) static const char *refuse(cmd_parms *cmd,
+                                                                const char *format, ...)
 {
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = apr_pvsprintf(cmd->pool, format, arguments);
+    va_end(arguments);
     if (!tsgi_config_is_restart()) {
         return message;
     }
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, cmd->server, "%s (%s, line %d of %s)", message,
-                 cmd->cmd->name, cmd->directive->line_num, cmd->directive->filename);
+    /* The server of the directive has no log and no level yet: this goes where stderr goes. */
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, NULL, "%s (line %d of %s)", message,
+                 cmd->directive->line_num, cmd->directive->filename);
     return NULL;
 }
 
@@ -197,31 +205,26 @@ static const char *set_daemon_process(cmd_parms *cmd, void *dir, const char *arg
     if (wanted != NULL) {
         return refuse(
             cmd,
-            apr_psprintf(
-                p,
-                TSGI_LOGNO(
-                    0001) "TSGIDaemonProcess: expected the name of the process group "
-                          "first (%s), but \"%s\" came",
-                wanted, name));
+            TSGI_LOGNO(0001) "TSGIDaemonProcess: expected the name of the process group "
+                             "first (%s), but \"%s\" came",
+            wanted, name);
     }
     const tsgi_group_t *before =
         apr_hash_get(tsgi_config_global(p)->groups_by_name, name, APR_HASH_KEY_STRING);
     if (before != NULL) {
         return refuse(
-            cmd, apr_psprintf(
-                     p,
-                     TSGI_LOGNO(
-                         0003) "TSGIDaemonProcess %s: this process group is already "
-                               "defined at line %d of %s; expected a name of its own for "
-                               "each",
-                     name, before->line, before->file));
+            cmd,
+            TSGI_LOGNO(0003) "TSGIDaemonProcess %s: this process group is already "
+                             "defined at line %d of %s; expected a name of its own for "
+                             "each",
+            name, before->line, before->file);
     }
     tsgi_group_t *group = add_group(cmd, name);
     const char *error = tsgi_options_parse(p, tsgi_group_options, args, &group->options);
     if (error != NULL) {
         group->error =
             apr_psprintf(p, TSGI_LOGNO(0002) "TSGIDaemonProcess %s: %s", name, error);
-        return refuse(cmd, group->error);
+        return refuse(cmd, "%s", group->error);
     }
     group->options.display_name =
         expand_display_name(p, group->options.display_name, name);
@@ -353,12 +356,9 @@ static const char *set_script_alias(cmd_parms *cmd, void *dir, const char *args)
     if (file[0] == '\0') {
         return refuse(
             cmd,
-            apr_psprintf(
-                p,
-                TSGI_LOGNO(0004) "%s: expected a %s and the path of a script, but \"%s\" "
-                                 "came",
-                cmd->cmd->name, cmd->info != NULL ? "regular expression" : "URL-path",
-                url));
+            TSGI_LOGNO(0004) "%s: expected a %s and the path of a script, but \"%s\" "
+                             "came",
+            cmd->cmd->name, cmd->info != NULL ? "regular expression" : "URL-path", url);
     }
     tsgi_alias_t *alias = apr_pcalloc(p, sizeof(*alias));
     alias->url = url;
@@ -373,45 +373,40 @@ static const char *set_script_alias(cmd_parms *cmd, void *dir, const char *args)
         /* It stays: its URLs must not fall through to the files of the document root. */
         alias->error =
             apr_psprintf(p, TSGI_LOGNO(0005) "%s %s: %s", cmd->cmd->name, url, error);
-        return refuse(cmd, alias->error);
+        return refuse(cmd, "%s", alias->error);
     }
     return NULL;
 }
 
 /* ---- directives of servers and directories ------------------------------------------ */
 
-static void add_unique(apr_array_header_t *names, const char *name)
-{
-    for (int i = 0; i < names->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(names, i, const char *), name) == 0) {
-            return;
-        }
-    }
-    APR_ARRAY_PUSH(names, const char *) = name;
-}
-
 static const char *set_process_group(cmd_parms *cmd, void *dir, const char *args)
 {
     const char *name = single(cmd, args);
     const char *wanted = name != NULL ? check_group_reference(name) : "one name";
     if (wanted != NULL) {
-        return refuse(
-            cmd,
-            apr_psprintf(
-                cmd->pool,
-                TSGI_LOGNO(
-                    0006) "TSGIProcessGroup: expected the name of a process group or "
-                          "%%{GLOBAL} (%s), but \"%s\" came",
-                wanted, args));
+        /* At a restart: no such group, rather than another user than the one that was meant. */
+        name = args;
     }
-    refer(cmd, name);
+    else {
+        refer(cmd, name);
+    }
     if (cmd->path != NULL) {
         ((tsgi_dir_conf_t *)dir)->process_group = name;
-        add_unique(server_conf(cmd)->dir_groups, name);
+        APR_ARRAY_PUSH(server_conf(cmd)->dir_groups, tsgi_override_t *) =
+            tsgi_section_override(cmd, name);
+    }
+    else {
+        server_conf(cmd)->process_group = name;
+    }
+    if (wanted == NULL) {
         return NULL;
     }
-    server_conf(cmd)->process_group = name;
-    return NULL;
+    return refuse(
+        cmd,
+        TSGI_LOGNO(0006) "TSGIProcessGroup: expected the name of a process group "
+                         "or %%{GLOBAL} (%s), but \"%s\" came",
+        wanted, args);
 }
 
 static const char *set_application_group(cmd_parms *cmd, void *dir, const char *args)
@@ -421,15 +416,13 @@ static const char *set_application_group(cmd_parms *cmd, void *dir, const char *
         name != NULL ? check_application_group(cmd->pool, name) : "one name";
     if (wanted != NULL) {
         return refuse(
-            cmd,
-            apr_psprintf(
-                cmd->pool,
-                TSGI_LOGNO(0007) "TSGIApplicationGroup: expected %s, but \"%s\" came",
-                wanted, args));
+            cmd, TSGI_LOGNO(0007) "TSGIApplicationGroup: expected %s, but \"%s\" came",
+            wanted, args);
     }
     if (cmd->path != NULL) {
         ((tsgi_dir_conf_t *)dir)->application_group = name;
-        add_unique(server_conf(cmd)->dir_applications, name);
+        APR_ARRAY_PUSH(server_conf(cmd)->dir_applications, tsgi_override_t *) =
+            tsgi_section_override(cmd, name);
         return NULL;
     }
     server_conf(cmd)->application_group = name;
@@ -463,35 +456,34 @@ static const char *set_restrict_process(cmd_parms *cmd, void *dir, const char *a
     }
     return refuse(
         cmd,
-        apr_psprintf(
-            cmd->pool,
-            TSGI_LOGNO(0008) "TSGIRestrictProcess: expected names of process groups or "
-                             "%%{GLOBAL}, but \"%s\" came",
-            args));
+        TSGI_LOGNO(0008) "TSGIRestrictProcess: expected names of process groups or "
+                         "%%{GLOBAL}, but \"%s\" came",
+        args);
 }
 
 static const char *set_pass_authorization(cmd_parms *cmd, void *dir, const char *args)
 {
     static const char *const words[] = {"off", "on", "auto"};
     const char *word = single(cmd, args);
-    for (int i = 0; word != NULL && i < 3; i++) {
-        if (strcasecmp(word, words[i]) == 0) {
-            if (cmd->path != NULL) {
-                ((tsgi_dir_conf_t *)dir)->pass_authorization = pass_of_choice(i);
-            }
-            else {
-                server_conf(cmd)->pass_authorization = pass_of_choice(i);
-            }
-            return NULL;
-        }
+    int choice = 2;
+    while (choice >= 0 && (word == NULL || strcasecmp(word, words[choice]) != 0)) {
+        choice--;
     }
-    return refuse(
-        cmd, apr_psprintf(
-                 cmd->pool,
-                 TSGI_LOGNO(
-                     0009) "TSGIPassAuthorization: expected On, Off or Auto, but \"%s\" "
-                           "came",
-                 args));
+    /* At a restart: what cannot be read is Off, the cautious one. */
+    tsgi_pass_t pass = choice >= 0 ? pass_of_choice(choice) : TSGI_PASS_OFF;
+    if (cmd->path != NULL) {
+        ((tsgi_dir_conf_t *)dir)->pass_authorization = pass;
+    }
+    else {
+        server_conf(cmd)->pass_authorization = pass;
+    }
+    if (choice >= 0) {
+        return NULL;
+    }
+    return refuse(cmd,
+                  TSGI_LOGNO(0009) "TSGIPassAuthorization: expected On, Off or Auto, but "
+                                   "\"%s\" came",
+                  args);
 }
 
 static const char *set_node(cmd_parms *cmd, void *dir, const char *args)
@@ -499,12 +491,10 @@ static const char *set_node(cmd_parms *cmd, void *dir, const char *args)
     const char *path = single(cmd, args);
     if (path == NULL || path[0] != '/') {
         return refuse(
-            cmd, apr_psprintf(
-                     cmd->pool,
-                     TSGI_LOGNO(
-                         0010) "TSGINode: expected the absolute path of the node binary, "
-                               "but \"%s\" came",
-                     args));
+            cmd,
+            TSGI_LOGNO(0010) "TSGINode: expected the absolute path of the node binary, "
+                             "but \"%s\" came",
+            args);
     }
     server_conf(cmd)->node = path;
     return NULL;
@@ -515,17 +505,15 @@ static const char *set_runtime_dir(cmd_parms *cmd, void *dir, const char *args)
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     const char *path = single(cmd, args);
     if (error != NULL) {
-        return refuse(cmd, apr_pstrcat(cmd->pool, TSGI_LOGNO(0011), error, NULL));
+        return refuse(cmd, TSGI_LOGNO(0011) "%s", error);
     }
     path = path != NULL ? ap_server_root_relative(cmd->pool, path) : NULL;
     if (path == NULL) {
         return refuse(
             cmd,
-            apr_psprintf(
-                cmd->pool,
-                TSGI_LOGNO(0011) "TSGIRuntimeDir: expected the path of a directory, but "
-                                 "\"%s\" came",
-                args));
+            TSGI_LOGNO(0011) "TSGIRuntimeDir: expected the path of a directory, but "
+                             "\"%s\" came",
+            args);
     }
     tsgi_config_global(cmd->pool)->runtime_dir = path;
     return NULL;

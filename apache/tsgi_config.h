@@ -129,8 +129,8 @@ typedef struct {
     const char *node;             /**< TSGINode */
     tsgi_pass_t pass_authorization;
     apr_array_header_t *restrict_process; /**< const char *; NULL = unset */
-    apr_array_header_t *dir_groups; /**< const char *: groups named by <Location>/<Directory> in this server */
-    apr_array_header_t *dir_applications; /**< const char *: the same for TSGIApplicationGroup */
+    apr_array_header_t *dir_groups; /**< tsgi_override_t * (tsgi_section.h): TSGIProcessGroup in sections */
+    apr_array_header_t *dir_applications; /**< the same for TSGIApplicationGroup */
     int dir_restricts;            /**< a <Location>/<Directory> has a TSGIRestrictProcess */
     tsgi_group_t *implicit;       /**< set by tsgi_config_check() where it is needed */
 } tsgi_server_conf_t;

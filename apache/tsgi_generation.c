@@ -18,10 +18,11 @@
 /* One run of post_config. */
 typedef struct {
     tsgi_process_t *process;
-    apr_pool_t *p;             /* ptemp */
+    apr_pool_t *pconf;
+    apr_pool_t *p; /* ptemp */
     server_rec *main_server;
     tsgi_global_conf_t *conf;
-    int directory_fd;          /* −1: not opened yet */
+    int directory_fd; /* −1: not opened yet */
     ap_generation_t httpd_generation;
 } pass_t;
 
@@ -53,9 +54,9 @@ static tsgi_generation_t *generation_find(const tsgi_process_t *process,
                                           const char *group)
 {
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
-        if ((g->state == TSGI_GEN_RUNNING || g->state == TSGI_GEN_RETIRING) && !g->seen
-            && strcmp(g->group, group) == 0
-            && (id == NULL || memcmp(g->id, id, TSGI_GENERATION_SIZE) == 0)) {
+        if ((g->state == TSGI_GEN_RUNNING || g->state == TSGI_GEN_RETIRING) && !g->seen &&
+            strcmp(g->group, group) == 0 &&
+            (id == NULL || memcmp(g->id, id, TSGI_GENERATION_SIZE) == 0)) {
             return g;
         }
     }
@@ -92,11 +93,15 @@ static const char *files_check(pass_t *pass)
 {
     static const char *const names[] = {"supervisor.cjs", "worker.cjs", "tsgi.node"};
     for (apr_size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *path = apr_pstrcat(pass->p, pass->process->directory, "/", names[i], NULL);
+        const char *path =
+            apr_pstrcat(pass->p, pass->process->directory, "/", names[i], NULL);
         if (access(path, F_OK) != 0) {
-            return apr_psprintf(pass->p, TSGI_LOGNO(0057) "%s is missing: it belongs beside "
-                                "mod_tsgi.so; install mod_tsgi again, or run `npx tsgi build`",
-                                path);
+            return apr_psprintf(
+                pass->p,
+                TSGI_LOGNO(
+                    0057) "%s is missing: it belongs beside "
+                          "mod_tsgi.so; install mod_tsgi again, or run `npx tsgi build`",
+                path);
         }
     }
     return NULL;
@@ -109,10 +114,13 @@ static const char *descriptors_check(pass_t *pass, int slots)
     if (tsgi_process_reserve(needed, &limit)) {
         return NULL;
     }
-    return apr_psprintf(pass->p, TSGI_LOGNO(0053) "its %d workers need %d more file descriptors "
-                        "in httpd's parent, and its limit is %d: raise it (ulimit -Hn, or "
-                        "LimitNOFILE= of the systemd unit), or lower processes=",
-                        slots, needed, limit);
+    return apr_psprintf(
+        pass->p,
+        TSGI_LOGNO(
+            0053) "its %d workers need %d more file descriptors "
+                  "in httpd's parent, and its limit is %d: raise it (ulimit -Hn, or "
+                  "LimitNOFILE= of the systemd unit), or lower processes=",
+        slots, needed, limit);
 }
 
 static const char *place_prepare(pass_t *pass, const tsgi_group_t *group,
@@ -132,32 +140,44 @@ static const char *place_prepare(pass_t *pass, const tsgi_group_t *group,
     return NULL;
 }
 
-/* Gives each application group of the configuration its slots: those it has, or new ones. */
-static const char *apps_attach(pass_t *pass, tsgi_group_t *group, tsgi_generation_t *generation)
+/* Finds the slots that the generation has already. @return how many application groups lack them. */
+static int apps_find(tsgi_group_t *group, tsgi_generation_t *generation)
+{
+    int missing = 0;
+    for (int i = 0; i < group->apps->nelts; i++) {
+        tsgi_app_t *app = APR_ARRAY_IDX(group->apps, i, tsgi_app_t *);
+        app->slots =
+            apr_hash_get(generation->slots_by_name, app->name, APR_HASH_KEY_STRING);
+        missing += app->slots == NULL;
+    }
+    return missing;
+}
+
+/*
+ * Gives each application group of the configuration its slots: those it has, or new ones.
+ * @return NULL, or why no new ones can be had: `slots` of some stays NULL then.
+ */
+static const char *apps_attach(pass_t *pass, tsgi_group_t *group,
+                               tsgi_generation_t *generation)
 {
     int nslots = (int)group->options.processes;
-    int missing = 0;
+    int missing = apps_find(group, generation);
     tsgi_slot_place_t place;
     const char *problem = NULL;
 
-    for (int i = 0; i < group->apps->nelts; i++) {
-        tsgi_app_t *app = APR_ARRAY_IDX(group->apps, i, tsgi_app_t *);
-        app->slots = apr_hash_get(generation->slots_by_name, app->name, APR_HASH_KEY_STRING);
-        missing += app->slots == NULL;
-    }
     if (missing > 0) {
         problem = descriptors_check(pass, missing * nslots);
         if (problem == NULL) {
             problem = place_prepare(pass, group, &place);
         }
     }
-    for (int i = 0; i < group->apps->nelts && problem == NULL; i++) {
+    for (int i = 0; i < group->apps->nelts; i++) {
         tsgi_app_t *app = APR_ARRAY_IDX(group->apps, i, tsgi_app_t *);
-        if (app->slots == NULL) {
+        if (app->slots == NULL && problem == NULL) {
             problem = tsgi_slots_create(pass->p, generation, app->name, nslots, &place,
                                         &app->slots);
         }
-        if (problem == NULL) {
+        if (app->slots != NULL) {
             tsgi_slots_describe(app->slots, app);
         }
     }
@@ -186,10 +206,14 @@ static const char *group_realize(pass_t *pass, tsgi_group_t *group)
     generation = generation_find(pass->process, id, group->name);
     if (generation != NULL) {
         problem = apps_attach(pass, group, generation);
-        if (problem == NULL) {
-            group_attach(group, generation);
+        if (problem != NULL) { /* Only at a restart: what runs already goes on. */
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, group->server,
+                         "group %s: its new application "
+                         "groups are not served: %s",
+                         group->name, problem);
         }
-        return problem;
+        group_attach(group, generation);
+        return NULL;
     }
     generation = generation_new(pass, group, id);
     problem = tsgi_supervisor_create(pass->p, pass->process, generation, group);
@@ -206,20 +230,14 @@ static const char *group_realize(pass_t *pass, tsgi_group_t *group)
 
 /*
  * What is wrong with a group at a restart must not take its app from the web: the generation that
- * runs serves on, with its own options and scripts, if it has all application groups.
+ * runs serves on, with its own options and scripts. Application groups that it lacks get 503.
  */
 static int group_keep_former(pass_t *pass, tsgi_group_t *group)
 {
     tsgi_generation_t *former = generation_find(pass->process, NULL, group->name);
-    if (former == NULL) {
+    if (former == NULL ||
+        (group->apps->nelts > 0 && apps_find(group, former) == group->apps->nelts)) {
         return 0;
-    }
-    for (int i = 0; i < group->apps->nelts; i++) {
-        tsgi_app_t *app = APR_ARRAY_IDX(group->apps, i, tsgi_app_t *);
-        app->slots = apr_hash_get(former->slots_by_name, app->name, APR_HASH_KEY_STRING);
-        if (app->slots == NULL) {
-            return 0;
-        }
     }
     for (tsgi_slots_t *slots = former->first_slots; slots != NULL; slots = slots->next) {
         slots->seen = 1;
@@ -254,12 +272,14 @@ static int group_bring_up(pass_t *pass, tsgi_group_t *group)
     }
     if (group_keep_former(pass, group)) {
         group->error = NULL;
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, group->server, TSGI_LOGNO(0073)
-                     "group %s: its new configuration has an error (see above); it goes on with "
-                     "the former one until a restart finds it mended", group->name);
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, group->server,
+                     TSGI_LOGNO(0073) "group %s: its new configuration has an error (see "
+                                      "above); it goes on with "
+                                      "the former one until a restart finds it mended",
+                     group->name);
     }
     else {
-        group_detach(group, apr_pstrdup(apr_hash_pool_get(pass->conf->groups_by_name), problem));
+        group_detach(group, apr_pstrdup(pass->pconf, problem));
     }
     return 1;
 }
@@ -268,7 +288,8 @@ static int groups_bring_up(pass_t *pass)
 {
     int fine = 1;
     for (int i = 0; i < pass->conf->groups->nelts; i++) {
-        fine &= group_bring_up(pass, APR_ARRAY_IDX(pass->conf->groups, i, tsgi_group_t *));
+        fine &=
+            group_bring_up(pass, APR_ARRAY_IDX(pass->conf->groups, i, tsgi_group_t *));
     }
     if (pass->directory_fd >= 0) {
         close(pass->directory_fd);
@@ -304,7 +325,8 @@ static void retire_unseen(pass_t *pass)
 {
     for (tsgi_generation_t *g = pass->process->generations; g != NULL; g = g->next) {
         if (!g->seen) {
-            g->server = pass->main_server; /* Its own one went with the old configuration. */
+            g->server =
+                pass->main_server; /* Its own one went with the old configuration. */
             if (g->state == TSGI_GEN_RUNNING) {
                 g->state = TSGI_GEN_RETIRING;
                 g->retired_at = pass->httpd_generation;
@@ -364,8 +386,8 @@ static apr_time_t generation_tick(tsgi_process_t *process, tsgi_generation_t *ge
         slots_sweep(process, generation);
         break;
     case TSGI_GEN_RETIRING:
-        if (!tsgi_process_has_older(process, generation->retired_at)
-            || now >= generation->retire_by) {
+        if (!tsgi_process_has_older(process, generation->retired_at) ||
+            now >= generation->retire_by) {
             tsgi_supervisor_drain(generation->supervisor);
         }
         break;
@@ -401,10 +423,10 @@ void tsgi_generation_tick(tsgi_process_t *process)
 int tsgi_generation_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                                 server_rec *s)
 {
-    pass_t pass = {.p = ptemp, .main_server = s, .directory_fd = -1};
+    pass_t pass = {.pconf = pconf, .p = ptemp, .main_server = s, .directory_fd = -1};
 
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
-        || ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG ||
+        ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
         return OK;
     }
     pass.conf = tsgi_config_global(pconf);
@@ -421,8 +443,11 @@ int tsgi_generation_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t 
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     retire_unseen(&pass);
-    if (pass.process->generations != NULL || pass.process->log.run != NULL) {
+    if (pass.process->generations != NULL) {
         (void)tsgi_log_start(pass.process, s);
+    }
+    else {
+        tsgi_log_end(pass.process);
     }
     supervisors_bring_up(pass.process);
     tsgi_generation_tick(pass.process);
@@ -469,7 +494,8 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
 int tsgi_generation_monitor(apr_pool_t *p, server_rec *s)
 {
     tsgi_process_t *process = tsgi_process_get();
-    if (process != NULL && tsgi_process_is_parent(process) && !tsgi_process_is_stopping()) {
+    if (process != NULL && tsgi_process_is_parent(process) &&
+        !tsgi_process_is_stopping()) {
         tsgi_generation_tick(process);
     }
     return OK;

@@ -14,45 +14,48 @@
 #include "ap_mpm.h"
 #include "scoreboard.h"
 
-typedef struct tsgi_pool_t tsgi_pool_t; /* tsgi_pool.h: connections of one child to one slot */
+typedef struct tsgi_pool_t
+    tsgi_pool_t; /* tsgi_pool.h: connections of one child to one slot */
 
 /** One worker's place: a listening socket. */
 typedef struct {
-    int index;             /**< 0..processes-1 */
-    int listen_fd;         /**< parent only; −1 in children */
-    int path_fd;           /**< O_PATH fd of the socket, kept by parent and children */
-    char path[32];         /**< "/proc/self/fd/<path_fd>", what connect(2) is given */
-    tsgi_pool_t *pool;     /**< child only; made at the first use by tsgi_pool.c */
+    int index;         /**< 0..processes-1 */
+    int listen_fd;     /**< parent only; −1 in children */
+    int path_fd;       /**< O_PATH fd of the socket, kept by parent and children */
+    char path[32];     /**< "/proc/self/fd/<path_fd>", what connect(2) is given */
+    tsgi_pool_t *pool; /**< child only; made at the first use by tsgi_pool.c */
 } tsgi_slot_t;
 
 /** Load counters of an application group, in memory shared by Apache's children only. */
 typedef struct {
     int rows, slots;
-    apr_uint32_t *used;    /**< rows that were ever claimed: no need to look beyond */
-    apr_uint32_t *owner;   /**< [rows]: pid of the child that has the row, 0 = free */
-    apr_uint32_t *inhand;  /**< [slots * rows]: the counts of one slot lie together */
-    apr_size_t size;       /**< of the mapping that begins at used; 0 = none */
+    apr_uint32_t *used;   /**< rows that were ever claimed: no need to look beyond */
+    apr_uint32_t *owner;  /**< [rows]: pid of the child that has the row, 0 = free */
+    apr_uint32_t *inhand; /**< [slots * rows]: the counts of one slot lie together */
+    apr_size_t size;      /**< of the mapping that begins at used; 0 = none */
 } tsgi_load_t;
 
 /** The slots of one application group. */
 struct tsgi_slots_t {
-    const char *name;              /**< of the application group */
+    const char *name; /**< of the application group */
     tsgi_generation_t *generation;
     int nslots;
     tsgi_slot_t *slots;
     tsgi_load_t load;
-    int row;               /**< child only: its row in load, −1 = none (then counts are not shared) */
-    apr_uint32_t *own;     /**< child only: [slots] counts of a child that found no free row */
+    int row; /**< child only: its row in load, −1 = none (then counts are not shared) */
+    apr_uint32_t
+        *own; /**< child only: [slots] counts of a child that found no free row */
 
     /* The parent's: what the supervisor is told. Copies in their own pool, new at each restart. */
     apr_pool_t *list_pool;
     apr_array_header_t *scripts; /**< const char * */
     int pattern;
     tsgi_start_t start;
-    int sent;              /**< the supervisor that runs now has the sockets */
-    int seen;              /**< the configuration that is being put in force names it */
-    int retired;           /**< not in the configuration any more: goes with the old children */
-    ap_generation_t retired_at; /**< children of httpd generations before this one still use it */
+    int sent;    /**< the supervisor that runs now has the sockets */
+    int seen;    /**< the configuration that is being put in force names it */
+    int retired; /**< not in the configuration any more: goes with the old children */
+    ap_generation_t
+        retired_at; /**< children of httpd generations before this one still use it */
     tsgi_slots_t *next;
 };
 
@@ -61,26 +64,32 @@ struct tsgi_slots_t {
  * configuration that names it again makes it RUNNING again. DRAINING: its supervisor was told to finish.
  * DEAD: the supervisor has ended, or never ran; freed at the next occasion.
  */
-typedef enum { TSGI_GEN_RUNNING, TSGI_GEN_RETIRING, TSGI_GEN_DRAINING, TSGI_GEN_DEAD } tsgi_gen_state_t;
+typedef enum {
+    TSGI_GEN_RUNNING,
+    TSGI_GEN_RETIRING,
+    TSGI_GEN_DRAINING,
+    TSGI_GEN_DEAD
+} tsgi_gen_state_t;
 
 /** One configuration of a process group and its supervisor. In its own subpool of process->pool. */
 struct tsgi_generation_t {
     apr_pool_t *pool;
-    const char *group;                         /**< name of the process group */
+    const char *group; /**< name of the process group */
     unsigned char id[TSGI_GENERATION_SIZE];
     unsigned char secret[TSGI_SECRET_SIZE];
     tsgi_gen_state_t state;
-    apr_hash_t *slots_by_name;                 /**< application group → tsgi_slots_t * */
-    tsgi_slots_t *first_slots;                 /**< the same as a list, for walks */
+    apr_hash_t *slots_by_name; /**< application group → tsgi_slots_t * */
+    tsgi_slots_t *first_slots; /**< the same as a list, for walks */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
-    uid_t uid;                                 /**< the workers' */
+    uid_t uid; /**< the workers' */
     /* The rest is the parent's, see tsgi_generation.c */
     struct tsgi_supervisor_t *supervisor;
-    server_rec *server;        /**< whose log is the group's; of the configuration in force */
-    int seen;                  /**< the configuration that is being put in force names it */
-    ap_generation_t retired_at; /**< children of httpd generations before this one still use it */
-    apr_time_t retire_by;      /**< drained then, whatever the children do */
+    server_rec *server; /**< whose log is the group's; of the configuration in force */
+    int seen;           /**< the configuration that is being put in force names it */
+    ap_generation_t
+        retired_at; /**< children of httpd generations before this one still use it */
+    apr_time_t retire_by; /**< drained then, whatever the children do */
     tsgi_generation_t *next;
 };
 
@@ -92,7 +101,8 @@ struct tsgi_generation_t {
  * generations, sets tsgi_group_t.generation and tsgi_app_t.slots, starts supervisors and `tsgi: log`.
  * Failures of one group are logged and stand in tsgi_group_t.error (fatal only at the first start).
  */
-int tsgi_generation_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+int tsgi_generation_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                                server_rec *s);
 /** child_init: closes what is the parent's, claims rows of the load counters. */
 void tsgi_generation_child_init(apr_pool_t *pchild, server_rec *s);
 /** child_status: zeroes rows of children that have gone; retires generations. */

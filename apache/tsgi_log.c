@@ -49,9 +49,12 @@ static void plan(tsgi_log_t *log, apr_interval_time_t lived, int status)
     wait = tsgi_supervisor_backoff(log->quick_deaths);
     log->due = apr_time_now() + wait;
     ap_log_error(APLOG_MARK, tsgi_process_is_stopping() ? APLOG_INFO : APLOG_WARNING, 0,
-                 log->server, TSGI_LOGNO(0071) "the log process ended unexpectedly (exit status "
-                 "or signal %d); the apps' log lines wait, next try in %.1f s", status,
-                 (double)wait / (double)APR_USEC_PER_SEC);
+                 log->server,
+                 TSGI_LOGNO(0071) "the log process ended unexpectedly (exit status "
+                                  "or signal %d); the apps' log lines wait in their "
+                                  "pipes until another one runs, "
+                                  "in %.1f s",
+                 status, (double)wait / (double)APR_USEC_PER_SEC);
 }
 
 static void run_died(int reason, void *data, int status)
@@ -92,8 +95,9 @@ apr_status_t tsgi_log_start(tsgi_process_t *process, server_rec *s)
     }
     if (pid < 0) {
         apr_status_t rv = errno;
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, TSGI_LOGNO(0070)
-                     "the log process could not be forked; %s. Give httpd more processes",
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     TSGI_LOGNO(0070) "the log process could not be forked; %s. Give "
+                                      "httpd more processes",
                      before != NULL ? "the one of the former configuration goes on"
                                     : "the apps' log lines wait, next try within 10 s");
         if (before == NULL) {
@@ -116,6 +120,16 @@ apr_status_t tsgi_log_start(tsgi_process_t *process, server_rec *s)
     return APR_SUCCESS;
 }
 
+void tsgi_log_end(tsgi_process_t *process)
+{
+    tsgi_log_run_t *run = process->log.run;
+    process->log.run = NULL;
+    process->log.due = 0;
+    if (run != NULL) {
+        kill(run->child.pid, SIGTERM);
+    }
+}
+
 apr_time_t tsgi_log_tick(tsgi_process_t *process, apr_time_t now)
 {
     if (process->log.due != 0 && now >= process->log.due && process->log.server != NULL) {
@@ -134,7 +148,8 @@ void tsgi_log_stop(tsgi_process_t *process)
     }
     process->log.run = NULL;
     kill(run->child.pid, SIGTERM);
-    while ((got = waitpid(run->child.pid, NULL, WNOHANG)) == 0 && apr_time_now() < deadline) {
+    while ((got = waitpid(run->child.pid, NULL, WNOHANG)) == 0 &&
+           apr_time_now() < deadline) {
         apr_sleep(apr_time_from_msec(10));
     }
     if (got == 0) {

@@ -19,15 +19,15 @@ struct tsgi_process_t;
 /** Most bytes of one packet, header of the first record included (PIPE_BUF). */
 #define TSGI_LOG_PACKET 4096
 /** Most bytes of one line of the log; what is longer is cut. httpd's own limit is about this. */
-#define TSGI_LOG_LINE (8 * 1024)
+#define TSGI_LOG_LINE 8192
 
 typedef struct tsgi_log_run_t tsgi_log_run_t;
 
 typedef struct {
-    tsgi_log_run_t *run;  /**< the process that reads now; NULL: none runs */
-    apr_time_t due;       /**< start it then; 0 = not planned */
+    tsgi_log_run_t *run; /**< the process that reads now; NULL: none runs */
+    apr_time_t due;      /**< start it then; 0 = not planned */
     int quick_deaths;
-    server_rec *server;   /**< main server of the configuration in force */
+    server_rec *server; /**< main server of the configuration in force */
 } tsgi_log_t;
 
 /**
@@ -41,6 +41,9 @@ apr_status_t tsgi_log_pipe(int *read_fd, int *write_fd);
  * still empties what it has read. Parent, post_config (after the generations) and after its death.
  */
 apr_status_t tsgi_log_start(struct tsgi_process_t *process, server_rec *s);
+
+/** No configuration needs it any more: it ends in its own time. Parent. */
+void tsgi_log_end(struct tsgi_process_t *process);
 
 /** Starts it again if its back-off is over. @return when it is to be started, 0 = not planned. */
 apr_time_t tsgi_log_tick(struct tsgi_process_t *process, apr_time_t now);

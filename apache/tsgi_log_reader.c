@@ -71,7 +71,8 @@ static const char *source_find(const char *text, apr_size_t length, int *level)
         int level;
     } sources[] = {{"out", APLOG_NOTICE}, {"err", APLOG_WARNING}, {"host", -1}};
     for (apr_size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-        if (strlen(sources[i].name) == length && memcmp(sources[i].name, text, length) == 0) {
+        if (strlen(sources[i].name) == length &&
+            memcmp(sources[i].name, text, length) == 0) {
             if (sources[i].level >= 0) {
                 *level = sources[i].level;
             }
@@ -130,18 +131,18 @@ static void line_write(pipe_t *from)
             from->line[i] = '?';
         }
     }
-    ap_log_error(APLOG_MARK, from->level, 0, from->server, "[%s%s%s %s] %.*s", from->group,
-                 from->pid[0] == '\0' ? "" : " ", from->pid, from->source, (int)from->length,
-                 from->line);
+    ap_log_error(APLOG_MARK, from->level, 0, from->server, "[%s%s%s %s] %.*s",
+                 from->group, from->pid[0] == '\0' ? "" : " ", from->pid, from->source,
+                 (int)from->length, from->line);
     from->length = 0;
 }
 
 static void record_take(pipe_t *from, const tsgi_log_record_t *record)
 {
     apr_size_t room;
-    if (from->length > 0
-        && (record->source != from->source || record->pid_length != (int)strlen(from->pid)
-            || memcmp(record->pid, from->pid, (apr_size_t)record->pid_length) != 0)) {
+    if (from->length > 0 &&
+        (record->source != from->source || record->pid_length != (int)strlen(from->pid) ||
+         memcmp(record->pid, from->pid, (apr_size_t)record->pid_length) != 0)) {
         line_write(from); /* Somebody else's: the rest of the pending line comes apart. */
     }
     if (from->length == 0) {
@@ -232,14 +233,14 @@ static int turn(reader_t *reader, const struct timespec *timeout)
 static void finish(reader_t *reader, pid_t parent)
 {
     static const struct timespec at_once = {0, 0};
-    static const struct timespec soon = {0, 50 * 1000 * 1000};
+    static const struct timespec soon = {0, 50000000};
     apr_time_t begun = apr_time_now();
     for (;;) {
         int orphan = getppid() != parent;
         apr_time_t limit = apr_time_from_msec(orphan ? ORPHAN_TIME : EMPTY_TIME);
         int some = turn(reader, orphan ? &soon : &at_once);
-        if (apr_time_now() - begun > limit || (!orphan && !some)
-            || (orphan && all_closed(reader))) {
+        if (apr_time_now() - begun > limit || (!orphan && !some) ||
+            (orphan && all_closed(reader))) {
             break;
         }
     }
@@ -267,14 +268,15 @@ static int is_kept(const reader_t *reader, server_rec *main_server, int fd)
     }
     for (server_rec *s = main_server; s != NULL; s = s->next) {
         apr_os_file_t log_fd;
-        if (s->error_log != NULL && apr_os_file_get(&log_fd, s->error_log) == APR_SUCCESS
-            && log_fd == fd) {
+        if (s->error_log != NULL &&
+            apr_os_file_get(&log_fd, s->error_log) == APR_SUCCESS && log_fd == fd) {
             return 1;
         }
     }
     /* The sockets of syslog(3) and of the journal: libc and log providers keep their numbers. */
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX
-           && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM;
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+           domain == AF_UNIX && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           type == SOCK_DGRAM;
 }
 
 /*
@@ -311,17 +313,19 @@ static void close_others(const reader_t *reader, server_rec *s, apr_pool_t *p)
 /* Root has no business with what apps write. @return 0, or −1 after a message. */
 static int drop_privileges(server_rec *s, pid_t parent)
 {
-    tsgi_identity_t identity = {.uid = ap_unixd_config.user_id, .gid = ap_unixd_config.group_id};
+    tsgi_identity_t identity = {.uid = ap_unixd_config.user_id,
+                                .gid = ap_unixd_config.group_id};
     int step;
     if (geteuid() != 0 || identity.uid == 0) {
         return 0; /* An Apache built to run as root, with User root. */
     }
     step = tsgi_identity_assume(&identity);
     if (step != TSGI_IDENTITY_OK) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s, TSGI_LOGNO(0072)
-                     "the log process cannot become Apache's User (uid %ld, gid %ld): %s; set "
-                     "User and Group to an ordinary account", (long)identity.uid,
-                     (long)identity.gid, tsgi_identity_step(step));
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
+                     TSGI_LOGNO(0072) "the log process cannot become Apache's User (uid "
+                                      "%ld, gid %ld): %s; set "
+                                      "User and Group to an ordinary account",
+                     (long)identity.uid, (long)identity.gid, tsgi_identity_step(step));
         return -1;
     }
     return tsgi_spawn_die_with_parent(SIGTERM, parent);
@@ -378,9 +382,6 @@ void tsgi_log_reader_main(tsgi_process_t *process, server_rec *s, pid_t parent)
         _exit(1);
     }
     while (!told_to_end) {
-        if (reader.n > 0 && all_closed(&reader)) {
-            break;
-        }
         (void)turn(&reader, NULL);
     }
     finish(&reader, parent);

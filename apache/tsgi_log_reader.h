@@ -21,13 +21,13 @@ void tsgi_log_reader_main(struct tsgi_process_t *process, server_rec *s, pid_t p
 
 /** A record as it stands in a packet: `<level> <pid> <source> <text>`, without its line feed. */
 typedef struct {
-    int level;            /**< APLOG_*: by the source, for "host" as given */
-    const char *pid;      /**< digits */
+    int level;       /**< APLOG_*: by the source, for "host" as given */
+    const char *pid; /**< digits */
     int pid_length;
-    const char *source;   /**< "out", "err", "host"; "raw" if the line has not this form */
+    const char *source; /**< "out", "err", "host"; "raw" if the line has not this form */
     const char *text;
     apr_size_t length;
-    int continued;        /**< the next record of this pid and source goes on with the line */
+    int continued; /**< the next record of this pid and source goes on with the line */
 } tsgi_log_record_t;
 
 /** Takes a line apart; every line gives a record. Pointers go into `line`, or are static. */

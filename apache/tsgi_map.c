@@ -6,8 +6,8 @@
  */
 #include "tsgi_config.h"
 #include "tsgi_resolve.h"
+#include "tsgi_target.h"
 
-#include "apr_lib.h"
 #include "apr_strings.h"
 #include "http_core.h"
 #include "http_log.h"
@@ -147,63 +147,6 @@ int tsgi_map_translate(request_rec *r)
 
 /* ---- the request target ------------------------------------------------------------- */
 
-/* The path of the raw target: of http://host/path what follows the host. */
-static const char *origin_form(const char *raw)
-{
-    const char *authority;
-    if (raw[0] == '/' || (authority = strstr(raw, "://")) == NULL) {
-        return raw;
-    }
-    authority += 3;
-    return authority + strcspn(authority, "/?#");
-}
-
-static int hex(char c)
-{
-    return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
-}
-
-/*
- * Whether the raw path is what r->uri was made from by decoding and by merging slashes, and how many
- * of its bytes are the mount point. Where httpd did more (removed "..", rewrote), it is not.
- */
-static int compare_raw(const char *raw, const char *uri, int mount_length,
-                       apr_uint32_t *raw_mount)
-{
-    const char *at = raw;
-    int done = 0;
-    *raw_mount = 0;
-    while (*at != '\0' && *at != '?' && *at != '#') {
-        int escaped = at[0] == '%' && apr_isxdigit(at[1]) && apr_isxdigit(at[2]);
-        char c = escaped ? (char)(hex(at[1]) * 16 + hex(at[2])) : *at;
-        if (c == uri[done] && c != '\0') {
-            done++;
-            at += escaped ? 3 : 1;
-        }
-        else if (escaped && uri[done] == '%' && strncasecmp(at, uri + done, 3) == 0) {
-            done += 3; /* AllowEncodedSlashes NoDecode */
-            at += 3;
-        }
-        else if (c == '/' && done > 0 && uri[done - 1] == '/') {
-            at += escaped ? 3 : 1;
-            continue; /* merged; it never ends the mount, which has no slash at its end */
-        }
-        else {
-            return 0;
-        }
-        if (done <= mount_length) {
-            *raw_mount = (apr_uint32_t)(at - raw);
-        }
-    }
-    return uri[done] == '\0' && *at != '#';
-}
-
-static int same_query(const char *raw, const char *args)
-{
-    const char *query = strchr(raw, '?');
-    return query == NULL ? args == NULL : args != NULL && strcmp(query + 1, args) == 0;
-}
-
 /*
  * Byte for byte what the client sent, as long as it is what r->uri and r->args still say. Else an
  * internal redirect or a rewrite speaks, or httpd has removed dot segments: what it has authorized is
@@ -211,11 +154,12 @@ static int same_query(const char *raw, const char *args)
  */
 static void set_target(request_rec *r, tsgi_route_t *route)
 {
-    const char *raw = origin_form(r->unparsed_uri != NULL ? r->unparsed_uri : "");
+    const char *raw = tsgi_target_origin(r->unparsed_uri != NULL ? r->unparsed_uri : "");
     int mount_length = (int)strlen(route->mount);
-    if (raw[0] == '/' && compare_raw(raw, r->uri, mount_length, &route->mount_length)) {
+    if (raw[0] == '/' &&
+        tsgi_target_compare(raw, r->uri, mount_length, &route->mount_length)) {
         route->target = raw;
-        if (!same_query(raw, r->args)) {
+        if (!tsgi_target_same_query(raw, r->args)) {
             route->target =
                 apr_psprintf(r->pool, "%.*s%s%s", (int)strcspn(raw, "?"), raw,
                              r->args != NULL ? "?" : "", r->args != NULL ? r->args : "");
@@ -344,12 +288,17 @@ static int set_application(request_rec *r, const tsgi_server_conf_t *server,
             group->name, name, route->script);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (alias->script_root != NULL && group->options.script_root != NULL &&
-        !tsgi_resolve_below(route->script, group->options.script_root)) {
+    if (alias->script_root != NULL &&
+        (group->options.script_root == NULL
+             ? strcmp(alias->script_root, "/") == 0
+             : !tsgi_resolve_below(route->script, group->options.script_root))) {
         ap_log_rerror(
             APLOG_MARK, APLOG_INFO, 0, r,
-            TSGI_LOGNO(0157) "%s does not lie in %s (script-root= of process group %s)",
-            route->script, group->options.script_root, group->name);
+            TSGI_LOGNO(0157) "%s does not lie in %s, which process group %s allows",
+            route->script,
+            group->options.script_root != NULL ? group->options.script_root
+                                               : "any directory",
+            group->name);
         return HTTP_FORBIDDEN;
     }
     return OK;

@@ -77,7 +77,7 @@ static const char *check_node_args(apr_pool_t *p, const char *value)
 
 /* clang-format off */
 const tsgi_option_row_t tsgi_group_options[] = {
-    {"processes", TSGI_OPTION_INT, AT(processes), 1, 1024, "1", "workers", NULL, NULL,
+    {"processes", TSGI_OPTION_INT, AT(processes), 1, 250, "1", "workers", NULL, NULL,
      "Worker processes of each application group."},
     {"concurrency", TSGI_OPTION_INT, AT(concurrency), 1, 65535, "100", "requests", NULL, NULL,
      "The most requests that one worker has in hand at once."},

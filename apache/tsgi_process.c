@@ -85,10 +85,12 @@ static void anchor_drop(server_rec *s)
         anchor = ap_retained_data_create(anchor_key, sizeof(*anchor));
     }
     else if (anchor->retire != retire_all) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, TSGI_LOGNO(0076)
-                     "mod_tsgi " TSGI_VERSION " takes over from mod_tsgi %s at this restart; the "
-                     "old one stays in memory until httpd is stopped and started",
-                     anchor->version);
+        ap_log_error(
+            APLOG_MARK, APLOG_NOTICE, 0, s,
+            TSGI_LOGNO(0076) "mod_tsgi " TSGI_VERSION
+                             " takes over from mod_tsgi %s at this restart; the "
+                             "old one stays in memory until httpd is stopped and started",
+            anchor->version);
         anchor->retire(anchor->process);
     }
     anchor->retire = retire_all;
@@ -102,11 +104,12 @@ static const char *own_directory(apr_pool_t *p, server_rec *s)
     Dl_info info;
     char resolved[PATH_MAX];
     char *slash;
-    if (dladdr(&the_process, &info) == 0 || info.dli_fname == NULL
-        || realpath(info.dli_fname, resolved) == NULL) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s, TSGI_LOGNO(0075)
-                     "the file mod_tsgi.so was loaded from cannot be found any more; install "
-                     "mod_tsgi again, then stop and start httpd");
+    if (dladdr(&the_process, &info) == 0 || info.dli_fname == NULL ||
+        realpath(info.dli_fname, resolved) == NULL) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
+                     TSGI_LOGNO(0075) "the file mod_tsgi.so was loaded from cannot be "
+                                      "found any more; install "
+                                      "mod_tsgi again, then stop and start httpd");
         return NULL;
     }
     slash = strrchr(resolved, '/');
@@ -136,9 +139,11 @@ tsgi_process_t *tsgi_process_open(server_rec *s)
     process->children = apr_array_make(pool, 4, sizeof(tsgi_children_t));
     the_process = process;
     if (pthread_atfork(NULL, NULL, forget_in_child) != 0) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, TSGI_LOGNO(0078)
-                     "no memory for a fork handler; daemons of other modules may hold "
-                     "mod_tsgi's sockets open");
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, s,
+            TSGI_LOGNO(
+                0078) "no memory for a fork handler; daemons of other modules may hold "
+                      "mod_tsgi's sockets open");
     }
     /* Before all cleanups of httpd's pools, while logs and configuration are still there. */
     apr_pool_pre_cleanup_register(pool, process, on_exit_of_httpd);
@@ -152,8 +157,8 @@ int tsgi_process_is_stopping(void)
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_RUN_MPM) {
         return 1;
     }
-    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-           && state == AP_MPMQ_STOPPING;
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS &&
+           state == AP_MPMQ_STOPPING;
 }
 
 ap_generation_t tsgi_process_generation(void)
@@ -185,7 +190,8 @@ void tsgi_process_count(tsgi_process_t *process, ap_generation_t generation, int
     }
     entry->count += change;
     if (entry->count <= 0) {
-        *entry = ((tsgi_children_t *)process->children->elts)[process->children->nelts - 1];
+        *entry =
+            ((tsgi_children_t *)process->children->elts)[process->children->nelts - 1];
         apr_array_pop(process->children);
     }
 }
@@ -215,7 +221,8 @@ void tsgi_process_watch(apr_pool_t *parent, apr_proc_t *child, apr_pool_t **pool
 int tsgi_process_reserve(int needed, int *limit)
 {
     struct rlimit now;
-    int lowest = dup(STDERR_FILENO); /* The lowest free number tells about how many are open. */
+    int lowest =
+        dup(STDERR_FILENO); /* The lowest free number tells about how many are open. */
     rlim_t wanted;
 
     *limit = 0;

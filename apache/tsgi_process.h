@@ -22,11 +22,11 @@ typedef struct {
 } tsgi_children_t;
 
 typedef struct tsgi_process_t {
-    apr_pool_t *pool;                 /**< s->process->pool */
-    pid_t pid;                        /**< of the Apache parent */
-    const char *directory;            /**< where mod_tsgi.so, supervisor.cjs and the rest lie */
-    tsgi_generation_t *generations;   /**< all that are not freed yet, newest first */
-    apr_array_header_t *children;     /**< tsgi_children_t */
+    apr_pool_t *pool;      /**< s->process->pool */
+    pid_t pid;             /**< of the Apache parent */
+    const char *directory; /**< where mod_tsgi.so, supervisor.cjs and the rest lie */
+    tsgi_generation_t *generations; /**< all that are not freed yet, newest first */
+    apr_array_header_t *children;   /**< tsgi_children_t */
     tsgi_log_t log;
     tsgi_timer_t timer;
 } tsgi_process_t;

@@ -18,7 +18,8 @@
 static int make_directories(apr_pool_t *p, const char *path)
 {
     char *copy = apr_pstrdup(p, path);
-    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(copy + 1, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(copy, 0711) != 0 && errno != EEXIST) {
             return -1;
@@ -28,42 +29,61 @@ static int make_directories(apr_pool_t *p, const char *path)
     return mkdir(copy, 0711) == 0 || errno == EEXIST ? 0 : -1;
 }
 
-const char *tsgi_slots_directory(apr_pool_t *p, const char *path, int *fd)
+/* What an opened directory lacks. @return NULL, or the sentence. */
+static const char *directory_check(apr_pool_t *p, const char *path, int fd)
 {
     struct stat info;
-    int error;
+    if (fstat(fd, &info) != 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0050) "the runtime directory %s cannot be written by the "
+                             "user who starts httpd: %s; chown it, or name "
+                             "another one with TSGIRuntimeDir",
+            path, strerror(errno));
+    }
+    if (info.st_uid != 0 && info.st_uid != geteuid()) {
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0051) "the runtime directory %s belongs to uid %ld, who "
+                             "could put a socket of his own in the place of one "
+                             "of ours; chown it to root or to the user who "
+                             "starts httpd, or name another one with "
+                             "TSGIRuntimeDir",
+            path, (long)info.st_uid);
+    }
+    if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0051) "the runtime directory %s can be written by "
+                             "everyone: another user could put a socket of his "
+                             "own in the place of one of ours; run chmod o-w on "
+                             "it, or name another one with TSGIRuntimeDir",
+            path);
+    }
+    return NULL;
+}
 
+const char *tsgi_slots_directory(apr_pool_t *p, const char *path, int *fd)
+{
+    const char *problem;
     *fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0 && errno == ENOENT && make_directories(p, path) == 0) {
         *fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     }
     if (*fd < 0) {
-        return apr_psprintf(p, TSGI_LOGNO(0050) "the runtime directory %s cannot be used: %s; "
-                            "make it, owned by the user who starts httpd, or name another one "
-                            "with TSGIRuntimeDir", path, strerror(errno));
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0050) "the runtime directory %s cannot be used: %s; make "
+                             "it, owned by the user who starts httpd, or name "
+                             "another one with TSGIRuntimeDir",
+            path, strerror(errno));
     }
-    if (fstat(*fd, &info) != 0) {
-        error = errno;
-    }
-    else if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+    problem = directory_check(p, path, *fd);
+    if (problem != NULL) {
         close(*fd);
         *fd = -1;
-        return apr_psprintf(p, TSGI_LOGNO(0051) "the runtime directory %s can be written by "
-                            "everyone: another user could put a socket of his own in the place "
-                            "of one of ours; run chmod o-w on it, or name another one with "
-                            "TSGIRuntimeDir", path);
     }
-    else if (faccessat(*fd, ".", W_OK | X_OK, AT_EACCESS) == 0) {
-        return NULL;
-    }
-    else {
-        error = errno;
-    }
-    close(*fd);
-    *fd = -1;
-    return apr_psprintf(p, TSGI_LOGNO(0050) "the runtime directory %s cannot be written by the "
-                        "user who starts httpd: %s; chown it, or name another one with "
-                        "TSGIRuntimeDir", path, strerror(error));
+    return problem;
 }
 
 /* ---- one socket ------------------------------------------------------------------------ */
@@ -83,15 +103,15 @@ static int path_open(tsgi_slot_t *slot, const tsgi_slot_place_t *place, const ch
         return -1;
     }
     *step = "chown";
-    if (geteuid() == 0
-        && fchownat(slot->path_fd, "", place->owner, (gid_t)-1, AT_EMPTY_PATH) != 0) {
+    if (geteuid() == 0 &&
+        fchownat(slot->path_fd, "", place->owner, (gid_t)-1, AT_EMPTY_PATH) != 0) {
         return -1;
     }
     return 0;
 }
 
-static int socket_bind(tsgi_slot_t *slot, const tsgi_slot_place_t *place, const char *name,
-                       const char **step)
+static int socket_bind(tsgi_slot_t *slot, const tsgi_slot_place_t *place,
+                       const char *name, const char **step)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -128,30 +148,38 @@ static void slot_close(tsgi_slot_t *slot)
     }
 }
 
-static const char *slot_open(apr_pool_t *p, tsgi_slot_t *slot, const tsgi_slot_place_t *place)
+static const char *slot_open(apr_pool_t *p, tsgi_slot_t *slot,
+                             const tsgi_slot_place_t *place)
 {
-    static unsigned int counter; /* Names need only differ; they are gone after this function. */
+    static unsigned int
+        counter; /* Names need only differ; they are gone after this function. */
     char name[48];
     const char *step;
     int error = 0;
 
     apr_snprintf(name, sizeof(name), "tsgi.%ld.%u", (long)getpid(), counter++);
     if (unlinkat(place->directory_fd, name, 0) != 0 && errno != ENOENT) {
-        return apr_psprintf(p, TSGI_LOGNO(0052) "%s/%s, left over from a crash, cannot be "
-                            "removed: %s; remove it by hand", place->directory, name,
-                            strerror(errno));
+        return apr_psprintf(p,
+                            TSGI_LOGNO(0052) "%s/%s, left over from a crash, cannot be "
+                                             "removed: %s; remove it by hand",
+                            place->directory, name, strerror(errno));
     }
-    if (socket_bind(slot, place, name, &step) != 0
-        || path_open(slot, place, name, &step) != 0) {
+    if (socket_bind(slot, place, name, &step) != 0 ||
+        path_open(slot, place, name, &step) != 0) {
         error = errno;
     }
     (void)unlinkat(place->directory_fd, name, 0);
     if (error != 0) {
         slot_close(slot);
-        return apr_psprintf(p, TSGI_LOGNO(0052) "no socket can be made in %s: %s: %s; expected a "
-                            "directory of a local file system that the user who starts httpd can "
-                            "write (TSGIRuntimeDir), /proc mounted, and file descriptors left "
-                            "(ulimit -n)", place->directory, step, strerror(error));
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(
+                0052) "no socket can be made in %s: %s: %s; expected a "
+                      "directory of a local file system that the user who starts httpd "
+                      "can "
+                      "write (TSGIRuntimeDir), /proc mounted, and file descriptors left "
+                      "(ulimit -n)",
+            place->directory, step, strerror(error));
     }
     apr_snprintf(slot->path, sizeof(slot->path), "/proc/self/fd/%d", slot->path_fd);
     return NULL;
@@ -168,17 +196,22 @@ static const char *load_map(apr_pool_t *p, tsgi_load_t *load, int nslots)
     if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &limit) != APR_SUCCESS || limit < 1) {
         limit = 256;
     }
-    load->rows = limit * 2; /* Children that finish after a graceful restart stand beside the new. */
+    load->rows =
+        limit *
+        2; /* Children that finish after a graceful restart stand beside the new. */
     load->slots = nslots;
     words = 1 + (apr_size_t)load->rows * (1 + (apr_size_t)nslots);
     memory = mmap(NULL, words * sizeof(*memory), PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         load->size = 0;
-        return apr_psprintf(p, TSGI_LOGNO(0054) "no shared memory for %" APR_SIZE_T_FMT
-                            " bytes of load counters: %s; lower ServerLimit or processes=, or "
-                            "give the machine more memory", words * sizeof(*memory),
-                            strerror(errno));
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(
+                0054) "no shared memory for %" APR_SIZE_T_FMT
+                      " bytes of load counters: %s; lower ServerLimit or processes=, or "
+                      "give the machine more memory",
+            words * sizeof(*memory), strerror(errno));
     }
     load->size = words * sizeof(*memory);
     load->used = memory;
@@ -190,8 +223,8 @@ static const char *load_map(apr_pool_t *p, tsgi_load_t *load, int nslots)
 static apr_uint32_t *own_count(const tsgi_slots_t *slots, int slot)
 {
     if (slots->row >= 0) {
-        return &slots->load.inhand[(apr_size_t)slot * (apr_size_t)slots->load.rows
-                                   + (apr_size_t)slots->row];
+        return &slots->load.inhand[(apr_size_t)slot * (apr_size_t)slots->load.rows +
+                                   (apr_size_t)slots->row];
     }
     return slots->own != NULL ? &slots->own[slot] : NULL;
 }
@@ -231,9 +264,9 @@ void tsgi_load_sub(tsgi_slots_t *slots, int slot)
 static void load_note_used(tsgi_load_t *load, apr_uint32_t rows)
 {
     apr_uint32_t now = __atomic_load_n(load->used, __ATOMIC_RELAXED);
-    while (now < rows
-           && !__atomic_compare_exchange_n(load->used, &now, rows, 0, __ATOMIC_RELAXED,
-                                           __ATOMIC_RELAXED)) {
+    while (now < rows &&
+           !__atomic_compare_exchange_n(load->used, &now, rows, 0, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
         /* now holds the new value */
     }
 }
@@ -246,8 +279,8 @@ void tsgi_slots_claim(tsgi_slots_t *slots, apr_pool_t *pool)
     slots->own = NULL;
     for (int row = 0; row < load->rows; row++) {
         apr_uint32_t nobody = 0;
-        if (__atomic_compare_exchange_n(&load->owner[row], &nobody, pid, 0, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED)) {
+        if (__atomic_compare_exchange_n(&load->owner[row], &nobody, pid, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
             load_note_used(load, (apr_uint32_t)row + 1);
             slots->row = row;
             return;
@@ -266,8 +299,9 @@ void tsgi_slots_release(tsgi_slots_t *slots, pid_t pid)
             continue;
         }
         for (int slot = 0; slot < load->slots; slot++) {
-            __atomic_store_n(&load->inhand[(apr_size_t)slot * (apr_size_t)load->rows + row], 0,
-                             __ATOMIC_RELAXED);
+            __atomic_store_n(
+                &load->inhand[(apr_size_t)slot * (apr_size_t)load->rows + row], 0,
+                __ATOMIC_RELAXED);
         }
         __atomic_store_n(&load->owner[row], 0, __ATOMIC_RELEASE);
     }
@@ -275,30 +309,42 @@ void tsgi_slots_release(tsgi_slots_t *slots, pid_t pid)
 
 /* ---- an application group ---------------------------------------------------------------- */
 
-const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation, const char *name,
-                              int nslots, const tsgi_slot_place_t *place, tsgi_slots_t **result)
+/* At the end: the supervisor starts them in the order of the configuration. */
+static void list_append(tsgi_generation_t *generation, tsgi_slots_t *slots)
+{
+    tsgi_slots_t **link = &generation->first_slots;
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    *link = slots;
+}
+
+const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation,
+                              const char *name, int nslots,
+                              const tsgi_slot_place_t *place, tsgi_slots_t **result)
 {
     tsgi_slots_t *slots;
     const char *problem;
 
     *result = NULL;
     if (nslots < 1 || nslots > TSGI_SLOTS_MAX) {
-        return apr_psprintf(p, TSGI_LOGNO(0059) "processes=%d: expected a number from 1 to %d",
-                            nslots, TSGI_SLOTS_MAX);
+        return apr_psprintf(
+            p, TSGI_LOGNO(0059) "processes=%d: expected a number from 1 to %d", nslots,
+            TSGI_SLOTS_MAX);
     }
     slots = apr_pcalloc(generation->pool, sizeof(*slots));
     slots->name = apr_pstrdup(generation->pool, name);
     slots->generation = generation;
     slots->nslots = nslots;
     slots->row = -1;
-    slots->slots = apr_pcalloc(generation->pool, sizeof(tsgi_slot_t) * (apr_size_t)nslots);
+    slots->slots =
+        apr_pcalloc(generation->pool, sizeof(tsgi_slot_t) * (apr_size_t)nslots);
     for (int i = 0; i < nslots; i++) {
         slots->slots[i].index = i;
         slots->slots[i].listen_fd = slots->slots[i].path_fd = -1;
     }
     apr_hash_set(generation->slots_by_name, slots->name, APR_HASH_KEY_STRING, slots);
-    slots->next = generation->first_slots;
-    generation->first_slots = slots;
+    list_append(generation, slots);
     problem = load_map(p, &slots->load, nslots);
     for (int i = 0; i < nslots && problem == NULL; i++) {
         problem = slot_open(p, &slots->slots[i], place);
@@ -320,7 +366,8 @@ void tsgi_slots_describe(tsgi_slots_t *slots, const tsgi_app_t *app)
     else {
         apr_pool_clear(slots->list_pool);
     }
-    slots->scripts = apr_array_make(slots->list_pool, app->scripts->nelts, sizeof(char *));
+    slots->scripts =
+        apr_array_make(slots->list_pool, app->scripts->nelts, sizeof(char *));
     for (int i = 0; i < app->scripts->nelts; i++) {
         APR_ARRAY_PUSH(slots->scripts, const char *) =
             apr_pstrdup(slots->list_pool, APR_ARRAY_IDX(app->scripts, i, const char *));
@@ -340,7 +387,8 @@ void tsgi_slots_destroy(tsgi_slots_t *slots)
     if (*link == slots) {
         *link = slots->next;
     }
-    apr_hash_set(slots->generation->slots_by_name, slots->name, APR_HASH_KEY_STRING, NULL);
+    apr_hash_set(slots->generation->slots_by_name, slots->name, APR_HASH_KEY_STRING,
+                 NULL);
     for (int i = 0; i < slots->nslots; i++) {
         slot_close(&slots->slots[i]);
     }
@@ -356,7 +404,8 @@ void tsgi_slots_destroy(tsgi_slots_t *slots)
 
 void tsgi_slots_forget_all(tsgi_generation_t *generation)
 {
-    for (tsgi_slots_t *slots = generation->first_slots; slots != NULL; slots = slots->next) {
+    for (tsgi_slots_t *slots = generation->first_slots; slots != NULL;
+         slots = slots->next) {
         for (int i = 0; i < slots->nslots; i++) {
             if (slots->slots[i].listen_fd >= 0) {
                 close(slots->slots[i].listen_fd);

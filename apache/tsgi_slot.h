@@ -20,7 +20,7 @@ typedef struct {
     const char *directory; /**< runtime directory, absolute */
     int directory_fd;      /**< O_PATH; of tsgi_slots_directory() */
     int backlog;
-    uid_t owner;           /**< socket-user; not used if we are not root */
+    uid_t owner; /**< socket-user; not used if we are not root */
 } tsgi_slot_place_t;
 
 /**
@@ -35,8 +35,9 @@ const char *tsgi_slots_directory(apr_pool_t *p, const char *path, int *fd);
  * @param slots NULL if it failed; then nothing is left open
  * @return NULL, or what is wrong (id, sentence, remedy), from p
  */
-const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation, const char *name,
-                              int nslots, const tsgi_slot_place_t *place, tsgi_slots_t **slots);
+const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation,
+                              const char *name, int nslots,
+                              const tsgi_slot_place_t *place, tsgi_slots_t **slots);
 
 /** Copies what the supervisor is told about the application group, for this start and later ones. */
 void tsgi_slots_describe(tsgi_slots_t *slots, const tsgi_app_t *app);

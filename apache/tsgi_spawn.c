@@ -109,8 +109,8 @@ static int descriptors_prepare(int command_fd, int log_fd)
     if (null_high < 0 || command < 0 || log < 0) {
         return -1;
     }
-    if (dup2(null_high, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0
-        || dup2(command, COMMAND_FD) < 0 || dup2(log, LOG_FD) < 0) {
+    if (dup2(null_high, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
+        dup2(command, COMMAND_FD) < 0 || dup2(log, LOG_FD) < 0) {
         return -1;
     }
     tsgi_spawn_close_from(LOG_FD + 1);
@@ -138,7 +138,8 @@ static int limit_set(int resource, apr_int64_t value)
 }
 
 /* child side: no malloc, no log. @return the step that failed; errno is set. */
-static int child_prepare(const tsgi_spawn_t *spec, int command_fd, int log_fd, pid_t parent)
+static int child_prepare(const tsgi_spawn_t *spec, int command_fd, int log_fd,
+                         pid_t parent)
 {
     int step;
     if (setsid() < 0) {
@@ -151,12 +152,12 @@ static int child_prepare(const tsgi_spawn_t *spec, int command_fd, int log_fd, p
         return TSGI_SPAWN_DESCRIPTORS;
     }
     umask(spec->umask);
-    if (limit_set(RLIMIT_NOFILE, spec->limit_files) != 0
-        || limit_set(RLIMIT_NPROC, spec->limit_processes) != 0) {
+    if (limit_set(RLIMIT_NOFILE, spec->limit_files) != 0 ||
+        limit_set(RLIMIT_NPROC, spec->limit_processes) != 0) {
         return TSGI_SPAWN_LIMITS;
     }
-    if (spec->cpu_priority != 0
-        && setpriority(PRIO_PROCESS, 0, (int)spec->cpu_priority) != 0) {
+    if (spec->cpu_priority != 0 &&
+        setpriority(PRIO_PROCESS, 0, (int)spec->cpu_priority) != 0) {
         return TSGI_SPAWN_PRIORITY;
     }
     step = tsgi_identity_assume(&spec->identity);
@@ -228,8 +229,8 @@ pid_t tsgi_spawn_role(const char *name, int death_signal)
     if (pid != 0) {
         return pid;
     }
-    if (setsid() < 0 || signals_reset() != 0
-        || tsgi_spawn_die_with_parent(death_signal, parent) != 0) {
+    if (setsid() < 0 || signals_reset() != 0 ||
+        tsgi_spawn_die_with_parent(death_signal, parent) != 0) {
         _exit(TSGI_SPAWN_EXIT);
     }
     (void)prctl(PR_SET_NAME, name, 0, 0, 0);

@@ -17,9 +17,9 @@ typedef struct {
     const char *node;
     const char *const *argv;
     const char *const *envp;
-    tsgi_identity_t identity;  /**< a copy; its groups too */
+    tsgi_identity_t identity; /**< a copy; its groups too */
     mode_t umask;
-    apr_int64_t cpu_priority;  /**< 0 = as Apache's own */
+    apr_int64_t cpu_priority;                 /**< 0 = as Apache's own */
     apr_int64_t limit_files, limit_processes; /**< TSGI_UNSET = inherited */
     int no_new_privileges;
 } tsgi_spawn_t;

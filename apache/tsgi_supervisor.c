@@ -31,7 +31,8 @@
 static apr_status_t descriptors_close(void *data)
 {
     tsgi_supervisor_t *supervisor = data;
-    int *const fds[] = {&supervisor->log_read, &supervisor->log_write, &supervisor->command_fd};
+    int *const fds[] = {&supervisor->log_read, &supervisor->log_write,
+                        &supervisor->command_fd};
     for (apr_size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
         if (*fds[i] >= 0) {
             close(*fds[i]);
@@ -95,8 +96,9 @@ static void spec_prepare(apr_pool_t *p, tsgi_spawn_t *spec, const tsgi_group_t *
     spec->identity = group->identity;
     spec->identity.groups = NULL;
     if (group->identity.ngroups > 0) {
-        spec->identity.groups = apr_pmemdup(p, group->identity.groups,
-                                            sizeof(gid_t) * (apr_size_t)group->identity.ngroups);
+        spec->identity.groups =
+            apr_pmemdup(p, group->identity.groups,
+                        sizeof(gid_t) * (apr_size_t)group->identity.ngroups);
     }
     spec->identity.name = apr_pstrdup(p, group->identity.name);
     spec->identity.home = apr_pstrdup(p, group->identity.home);
@@ -108,7 +110,8 @@ static void spec_prepare(apr_pool_t *p, tsgi_spawn_t *spec, const tsgi_group_t *
     spec->no_new_privileges = o->no_new_privileges != 0;
 }
 
-static void add_list(tsgi_message_t *message, const char *key, const apr_array_header_t *list)
+static void add_list(tsgi_message_t *message, const char *key,
+                     const apr_array_header_t *list)
 {
     for (int i = 0; list != NULL && i < list->nelts; i++) {
         tsgi_message_add_pair(message, key, APR_ARRAY_IDX(list, i, const char *));
@@ -134,12 +137,14 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     tsgi_message_add_number(message, "startup-timeout", o->startup_timeout);
     tsgi_message_add_number(message, "graceful-timeout", o->graceful_timeout);
     tsgi_message_add_number(message, "shutdown-timeout", o->shutdown_timeout);
-    tsgi_message_add_pair(message, "start", o->start == TSGI_START_ON_DEMAND ? "on-demand" : "boot");
+    tsgi_message_add_pair(message, "start",
+                          o->start == TSGI_START_ON_DEMAND ? "on-demand" : "boot");
     tsgi_message_add_pair(message, "inspect", o->inspect);
     tsgi_message_add_pair(message, "env-file", o->env_file);
     tsgi_message_add_pair(message, "lang", o->lang);
     tsgi_message_add_pair(message, "locale", o->locale);
-    tsgi_message_add(message, apr_psprintf(p, "umask=%04o", (unsigned)supervisor->spec.umask));
+    tsgi_message_add(message,
+                     apr_psprintf(p, "umask=%04o", (unsigned)supervisor->spec.umask));
     tsgi_message_add_number(message, "implicit", group->implicit != 0);
     tsgi_message_add_pair(message, "script-root", o->script_root);
     add_list(message, "node-arg", o->node_args);
@@ -147,7 +152,8 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
 }
 
 const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
-                                   tsgi_generation_t *generation, const tsgi_group_t *group)
+                                   tsgi_generation_t *generation,
+                                   const tsgi_group_t *group)
 {
     tsgi_supervisor_t *supervisor = apr_pcalloc(generation->pool, sizeof(*supervisor));
     apr_status_t rv;
@@ -163,24 +169,36 @@ const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
 
     rv = tsgi_log_pipe(&supervisor->log_read, &supervisor->log_write);
     if (rv != APR_SUCCESS) {
-        return apr_psprintf(p, TSGI_LOGNO(0055) "no log pipe can be made: %s; give httpd more "
-                            "file descriptors (ulimit -n)", strerror(rv));
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0055) "no log pipe can be made: %s; give httpd more "
+                             "file descriptors (ulimit -n)",
+            strerror(rv));
     }
     supervisor->failure = tsgi_spawn_shared(generation->pool);
     if (supervisor->failure == NULL) {
-        return apr_psprintf(p, TSGI_LOGNO(0054) "no shared memory: %s; give the machine more "
-                            "memory", strerror(errno));
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0054) "no shared memory: %s; give the machine more "
+                             "memory",
+            strerror(errno));
     }
     rv = apr_generate_random_bytes(generation->secret, sizeof(generation->secret));
     if (rv != APR_SUCCESS) {
-        return apr_psprintf(p, TSGI_LOGNO(0056) "the system gave no random bytes for the group's "
-                            "secret: %s; look for a missing /dev/urandom", strerror(rv));
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0056) "the system gave no random bytes for the group's "
+                             "secret: %s; look for a missing /dev/urandom",
+            strerror(rv));
     }
     spec_prepare(generation->pool, &supervisor->spec, group, process->directory);
     message_prepare(supervisor, group);
     if (supervisor->group_message.too_long) {
-        return apr_psprintf(p, TSGI_LOGNO(0058) "its options have more than %d bytes together; "
-                            "put the env= into an env-file=", TSGI_COMMAND_MAX);
+        return apr_psprintf(
+            p,
+            TSGI_LOGNO(0058) "its options have more than %d bytes together; "
+                             "put the env= into an env-file=",
+            TSGI_COMMAND_MAX);
     }
     return NULL;
 }
@@ -230,18 +248,21 @@ static void log_death(const tsgi_supervisor_t *supervisor, pid_t pid, int status
                                  : apr_psprintf(p, "next try in %.1f s",
                                                 (double)wait / (double)APR_USEC_PER_SEC);
     if (failure->step != TSGI_SPAWN_OK) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, failure->error, generation->server,
-                     TSGI_LOGNO(0063) "group %s: the supervisor could not be started as user %s: "
-                     "%s (node %s); %s", generation->group,
-                     or_default(supervisor->spec.identity.name, "?"),
-                     tsgi_spawn_step(failure->step), supervisor->spec.node, next);
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, failure->error, generation->server,
+            TSGI_LOGNO(0063) "group %s: the supervisor could not be started as user %s: "
+                             "%s (node %s); %s",
+            generation->group, or_default(supervisor->spec.identity.name, "?"),
+            tsgi_spawn_step(failure->step), supervisor->spec.node, next);
         return;
     }
     /* While httpd stops, somebody may have ended all of its processes (systemd's control-group). */
-    ap_log_error(APLOG_MARK, tsgi_process_is_stopping() ? APLOG_INFO : APLOG_WARNING, 0,
-                 generation->server, TSGI_LOGNO(0062) "group %s: the supervisor (pid %ld) ended unexpectedly, %s; "
-                 "its workers end too; %s", generation->group, (long)pid,
-                 tsgi_supervisor_how(p, status), next);
+    ap_log_error(
+        APLOG_MARK, tsgi_process_is_stopping() ? APLOG_INFO : APLOG_WARNING, 0,
+        generation->server,
+        TSGI_LOGNO(0062) "group %s: the supervisor (pid %ld) ended unexpectedly, %s; "
+                         "its workers end too; %s",
+        generation->group, (long)pid, tsgi_supervisor_how(p, status), next);
 }
 
 static void command_close(tsgi_supervisor_t *supervisor)
@@ -263,8 +284,9 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     command_close(supervisor);
     if (generation->state == TSGI_GEN_DRAINING) {
         generation->state = TSGI_GEN_DEAD;
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server, TSGI_LOGNO(0068)
-                     "group %s: the supervisor of the former configuration (pid %ld) has ended",
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
+                     TSGI_LOGNO(0068) "group %s: the supervisor of the former "
+                                      "configuration (pid %ld) has ended",
                      generation->group, (long)pid);
         return;
     }
@@ -308,18 +330,20 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
     }
     /* EPIPE: it has ended, and its death is about to be noticed and told. */
     if (!APR_STATUS_IS_EPIPE(rv) && rv != ECONNRESET && rv != ECONNREFUSED) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
-                     TSGI_LOGNO(0064) "group %s: the supervisor (pid %ld) takes no messages and "
-                     "is killed; look for a machine that is overloaded, or a stopped process",
-                     supervisor->generation->group, (long)supervisor->child.pid);
+        ap_log_error(
+            APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
+            TSGI_LOGNO(0064) "group %s: the supervisor (pid %ld) takes no messages and "
+                             "is killed; look for a machine that is overloaded, or a "
+                             "stopped process",
+            supervisor->generation->group, (long)supervisor->child.pid);
         supervisor_kill(supervisor);
     }
     command_close(supervisor);
     return rv;
 }
 
-static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots, apr_pool_t *p,
-                             apr_interval_time_t patience)
+static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
+                             apr_pool_t *p, apr_interval_time_t patience)
 {
     tsgi_message_t message;
     int fds[TSGI_SLOTS_MAX];
@@ -328,7 +352,8 @@ static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
     tsgi_message_begin(&message, p, "app");
     tsgi_message_add(&message, slots->name);
     tsgi_message_add(&message, apr_itoa(p, slots->nslots));
-    tsgi_message_add(&message, slots->start == TSGI_START_ON_DEMAND ? "on-demand" : "boot");
+    tsgi_message_add(&message,
+                     slots->start == TSGI_START_ON_DEMAND ? "on-demand" : "boot");
     tsgi_message_add(&message, slots->pattern ? "pattern" : "exact");
     for (int i = 0; i < slots->scripts->nelts; i++) {
         tsgi_message_add(&message, APR_ARRAY_IDX(slots->scripts, i, const char *));
@@ -341,10 +366,12 @@ static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
         slots->sent = 1;
     }
     else if (rv == APR_ENAMETOOLONG) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, supervisor->generation->server, TSGI_LOGNO(0060)
-                     "group %s: the paths of the %d scripts of application group \"%s\" have "
-                     "more than %d bytes together, it is not served; split it into several "
-                     "application groups, or use TSGIScriptAliasMatch",
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, supervisor->generation->server,
+                     TSGI_LOGNO(0060) "group %s: the paths of the %d scripts of "
+                                      "application group \"%s\" have "
+                                      "more than %d bytes together, it is not served; "
+                                      "split it into several "
+                                      "application groups, or use TSGIScriptAliasMatch",
                      supervisor->generation->group, slots->scripts->nelts, slots->name,
                      TSGI_COMMAND_MAX);
         rv = APR_SUCCESS; /* The others can be served. */
@@ -377,7 +404,8 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor)
     }
 }
 
-static void tell(tsgi_supervisor_t *supervisor, const char *verb, apr_interval_time_t patience)
+static void tell(tsgi_supervisor_t *supervisor, const char *verb,
+                 apr_interval_time_t patience)
 {
     tsgi_message_t message;
     apr_pool_t *p;
@@ -398,9 +426,11 @@ static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const c
     }
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
     supervisor->due = apr_time_now() + wait;
-    ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server, TSGI_LOGNO(0065)
-                 "group %s: no supervisor can be started: %s; give httpd more processes and file "
-                 "descriptors. Next try in %.1f s", supervisor->generation->group, what,
+    ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
+                 TSGI_LOGNO(0065) "group %s: no supervisor can be started: %s; give "
+                                  "httpd more processes and file "
+                                  "descriptors. Next try in %.1f s",
+                 supervisor->generation->group, what,
                  (double)wait / (double)APR_USEC_PER_SEC);
 }
 
@@ -434,13 +464,16 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
     supervisor->child.pid = pid;
     tsgi_process_watch(generation->pool, &supervisor->child, &supervisor->watch_pool,
                        supervisor_died, supervisor);
-    ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server, TSGI_LOGNO(0061)
-                 "group %s: supervisor started (pid %ld)", generation->group, (long)pid);
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
+                 TSGI_LOGNO(0061) "group %s: supervisor started (pid %ld)",
+                 generation->group, (long)pid);
 
-    for (tsgi_slots_t *slots = generation->first_slots; slots != NULL; slots = slots->next) {
+    for (tsgi_slots_t *slots = generation->first_slots; slots != NULL;
+         slots = slots->next) {
         slots->sent = 0;
     }
-    if (command(supervisor, &supervisor->group_message, NULL, 0, SEND_AT_START) == APR_SUCCESS) {
+    if (command(supervisor, &supervisor->group_message, NULL, 0, SEND_AT_START) ==
+        APR_SUCCESS) {
         send_apps(supervisor, SEND_AT_START);
     }
 }
@@ -454,25 +487,30 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
         return;
     }
     generation->state = TSGI_GEN_DRAINING;
-    supervisor->kill_at = apr_time_now() + apr_time_from_msec(supervisor->graceful_timeout)
-                          + KILL_AFTER;
-    ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server, TSGI_LOGNO(0067)
-                 "group %s: the supervisor of the former configuration (pid %ld) finishes what "
-                 "is in hand", generation->group, (long)supervisor->child.pid);
+    supervisor->kill_at =
+        apr_time_now() + apr_time_from_msec(supervisor->graceful_timeout) + KILL_AFTER;
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
+                 TSGI_LOGNO(0067) "group %s: the supervisor of the former configuration "
+                                  "(pid %ld) finishes what "
+                                  "is in hand",
+                 generation->group, (long)supervisor->child.pid);
     tell(supervisor, "drain", SEND_LATER);
 }
 
 static void kill_late(tsgi_supervisor_t *supervisor)
 {
-    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, supervisor->generation->server, TSGI_LOGNO(0066)
-                 "group %s: the supervisor (pid %ld) did not end in time and is killed",
-                 supervisor->generation->group, (long)supervisor->child.pid);
+    ap_log_error(
+        APLOG_MARK, APLOG_WARNING, 0, supervisor->generation->server,
+        TSGI_LOGNO(
+            0066) "group %s: the supervisor (pid %ld) did not end in time and is killed",
+        supervisor->generation->group, (long)supervisor->child.pid);
     supervisor_kill(supervisor);
 }
 
 apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
 {
-    if (supervisor->kill_at != 0 && now >= supervisor->kill_at && supervisor->child.pid != 0) {
+    if (supervisor->kill_at != 0 && now >= supervisor->kill_at &&
+        supervisor->child.pid != 0) {
         supervisor->kill_at = 0;
         kill_late(supervisor);
     }
@@ -528,8 +566,8 @@ void tsgi_supervisor_shutdown_all(tsgi_process_t *process)
             tell(g->supervisor, "shutdown", 0);
         }
     }
-    if (wait_for_all(process,
-                     apr_time_now() + apr_time_from_msec(longest) + KILL_AFTER_ON_EXIT) == 0) {
+    if (wait_for_all(process, apr_time_now() + apr_time_from_msec(longest) +
+                                  KILL_AFTER_ON_EXIT) == 0) {
         return;
     }
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {

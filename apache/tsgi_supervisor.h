@@ -18,18 +18,18 @@ typedef struct tsgi_supervisor_t {
     tsgi_generation_t *generation;
     tsgi_process_t *process;
     tsgi_spawn_t spec;
-    tsgi_message_t group_message; /**< the first message: `group` */
+    tsgi_message_t group_message;                   /**< the first message: `group` */
     apr_int64_t graceful_timeout, shutdown_timeout; /**< ms */
-    int log_read, log_write;      /**< the group's log pipe */
+    int log_read, log_write;                        /**< the group's log pipe */
     tsgi_spawn_failure_t *failure;
 
-    apr_proc_t child;             /**< pid 0: none runs */
-    apr_pool_t *watch_pool;       /**< of its registration */
-    int command_fd;               /**< −1: none */
+    apr_proc_t child;       /**< pid 0: none runs */
+    apr_pool_t *watch_pool; /**< of its registration */
+    int command_fd;         /**< −1: none */
     apr_time_t started;
-    apr_time_t due;               /**< start it then; 0 = not planned */
-    apr_time_t kill_at;           /**< it was told to finish: SIGKILL then; 0 = it was not told */
-    int quick_deaths;             /**< in a row, each within 10 s of its start */
+    apr_time_t due;     /**< start it then; 0 = not planned */
+    apr_time_t kill_at; /**< it was told to finish: SIGKILL then; 0 = it was not told */
+    int quick_deaths;   /**< in a row, each within 10 s of its start */
 } tsgi_supervisor_t;
 
 /**
@@ -38,7 +38,8 @@ typedef struct tsgi_supervisor_t {
  * @return NULL, or what is wrong (id, sentence, remedy), from p
  */
 const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
-                                   tsgi_generation_t *generation, const tsgi_group_t *group);
+                                   tsgi_generation_t *generation,
+                                   const tsgi_group_t *group);
 
 /** Starts it and sends it everything; a failure is logged and tried again after a back-off. */
 void tsgi_supervisor_start(tsgi_supervisor_t *supervisor);

@@ -57,9 +57,10 @@ void tsgi_timer_arm(tsgi_process_t *process, apr_time_t due)
         sleep_and_exit(duration);
     }
     if (pid < 0) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, process->log.server, TSGI_LOGNO(0077)
-                     "no process could be forked for a timer; what waits for a new start comes "
-                     "up to 10 s later");
+        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, process->log.server,
+                     TSGI_LOGNO(0077) "no process could be forked for a timer; what "
+                                      "waits for a new start comes "
+                                      "up to 10 s later");
         return;
     }
     timer->child.pid = pid;

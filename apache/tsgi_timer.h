@@ -16,9 +16,9 @@
 struct tsgi_process_t;
 
 typedef struct {
-    apr_proc_t child;          /**< pid 0: none runs */
-    apr_pool_t *pool;          /**< of its registration */
-    apr_time_t due;            /**< when it ends */
+    apr_proc_t child; /**< pid 0: none runs */
+    apr_pool_t *pool; /**< of its registration */
+    apr_time_t due;   /**< when it ends */
 } tsgi_timer_t;
 
 /**

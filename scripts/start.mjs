@@ -87,6 +87,14 @@ function makeRunDirectory(account) {
   return directory;
 }
 
+/** A cache for compiled TypeScript: the account's home is often not there, or not its own. */
+function makeCache(run, { uid, gid }) {
+  const directory = join(run, 'cache');
+  fs.mkdirSync(directory, { mode: 0o700 });
+  fs.chownSync(directory, uid, gid);
+  return directory;
+}
+
 /** Fills examples/httpd.conf.in. @returns the path of the configuration */
 function writeConfiguration({ httpd, run, port, account, sideAccount }) {
   const base = needsStaging(account) ? join(run, 'staged') : root;
@@ -107,6 +115,7 @@ function writeConfiguration({ httpd, run, port, account, sideAccount }) {
     USER: account ? `User ${account.name}\nGroup ${account.group}` : '',
     SITE_USER: user(account),
     SIDE_USER: user(sideAccount),
+    CACHE: account ? `env=XDG_CACHE_HOME=${makeCache(run, account)}` : '',
   };
   const template = fs.readFileSync(join(root, 'examples/httpd.conf.in'), 'utf8');
   const text = template
@@ -153,7 +162,10 @@ function status(port, { host, path }) {
 function logTail(run) {
   const file = join(run, 'error.log');
   if (!fs.existsSync(file)) return '';
-  return fs.readFileSync(file, 'utf8').trimEnd().split('\n').slice(-20).join('\n');
+  // What the requests of the wait below met is but the consequence of what stands here too.
+  const lines = fs.readFileSync(file, 'utf8').trimEnd().split('\n');
+  const own = lines.filter((line) => !line.includes('[client '));
+  return own.slice(-20).join('\n');
 }
 
 /** Waits until every address answers with success. */
@@ -171,7 +183,7 @@ async function untilServed(port, child, run) {
           `${logTail(run)}\n${address.path} answers ${answered ?? 'nothing'}; Apache's log is above.`,
         );
       }
-      await delay(50);
+      await delay(100);
     }
   }
 }

@@ -184,6 +184,15 @@ export const errorTable = {
   714: { text: 'the app answered with status {status}; expected one from 200 to 999' },
   715: { text: 'the app could not be loaded: {reason}' },
   720: { text: 'TSGI is not kept to: {reason}' },
+  790: { text: 'a connection to the worker was turned away, its user is none that may connect: {reason}' },
+  791: { text: 'a connection to the worker was turned away, its secret is wrong: {reason}' },
+  792: {
+    text:
+      'a connection to the worker was turned away, it speaks another version of the wire: {reason}; ' +
+      'restart Apache after an upgrade of mod_tsgi',
+  },
+  793: { text: 'a connection to the worker broke the rules of the wire and was closed: {reason}' },
+  794: { text: 'the worker lacks descriptors or memory for a connection: {reason}' },
   // 0900–0949: command line
   900: { text: '{file} is missing: the package has not been built yet; run `npx tsgi build`' },
   901: { text: 'the build did not succeed: see its messages above' },

@@ -68,7 +68,7 @@ class Channel : public Napi::ObjectWrap<Channel>,
     bool ReadText(napi_value text, std::vector<char> *out);
     bool ReadHead(const Napi::CallbackInfo &info, size_t headers_at, bool has_reason,
                   tsgi_response_t *head);
-    bool AppendBody(Connection *connection, napi_value body, bool latin1, bool fin);
+    void AppendBody(Connection *connection, napi_value body, bool latin1, bool fin);
     void AppendString(Connection *connection, napi_value body, bool latin1, bool fin);
     void CallOnEvents();
     void CallOnLog();

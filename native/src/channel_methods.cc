@@ -142,23 +142,30 @@ void Channel::JsInform(const Napi::CallbackInfo &info)
     }
 }
 
-/* Whether there is a body at all; an empty one is none. */
-static bool HasBody(napi_env env, napi_value body)
+/*
+ * Whether there is a body at all; an empty one is none.
+ * @return false: neither a string nor bytes nor nothing; an error is pending.
+ */
+static bool CheckBody(napi_env env, napi_value body, bool *has_body)
 {
     napi_valuetype type = napi_undefined;
-    size_t length = 1;
-    if (napi_typeof(env, body, &type) != napi_ok || type == napi_undefined ||
-        type == napi_null) {
-        return false;
-    }
+    size_t length = 0;
+    bool is_bytes = false;
+    (void)napi_typeof(env, body, &type);
     if (type == napi_string) {
         (void)napi_get_value_string_latin1(env, body, nullptr, 0, &length);
     }
-    else {
+    else if (type != napi_undefined && type != napi_null) {
         void *bytes = nullptr;
-        (void)napi_get_buffer_info(env, body, &bytes, &length);
+        if (napi_is_buffer(env, body, &is_bytes) != napi_ok || !is_bytes ||
+            napi_get_buffer_info(env, body, &bytes, &length) != napi_ok) {
+            ThrowTypeError(env, "ERR_INVALID_ARG_TYPE",
+                           "a piece of a body is expected to be a string or a Uint8Array");
+            return false;
+        }
     }
-    return length > 0;
+    *has_body = length > 0;
+    return true;
 }
 
 Napi::Value Channel::JsRespond(const Napi::CallbackInfo &info)
@@ -177,15 +184,18 @@ Napi::Value Channel::JsRespond(const Napi::CallbackInfo &info)
         return env.Undefined();
     }
     const bool fin = ReadBool(env, info[6]);
-    const bool has_body = HasBody(env, info[4]);
+    bool has_body;
+    if (!CheckBody(env, info[4], &has_body)) {
+        return env.Undefined();
+    }
     const int error =
         connection->AppendHead(TSGI_T_RESPONSE, fin && !has_body, head, fields_);
     if (error != 0) {
         ThrowWireError(env, error);
         return env.Undefined();
     }
-    if (has_body && !AppendBody(connection, info[4], ReadBool(env, info[5]), fin)) {
-        return env.Undefined();
+    if (has_body) {
+        AppendBody(connection, info[4], ReadBool(env, info[5]), fin);
     }
     if (fin) {
         connection->EndResponse();
@@ -205,10 +215,12 @@ Napi::Value Channel::JsWrite(const Napi::CallbackInfo &info)
         return env.Undefined();
     }
     const bool fin = ReadBool(env, info[3]);
-    if (HasBody(env, info[1])) {
-        if (!AppendBody(connection, info[1], ReadBool(env, info[2]), fin)) {
-            return env.Undefined();
-        }
+    bool has_body;
+    if (!CheckBody(env, info[1], &has_body)) {
+        return env.Undefined();
+    }
+    if (has_body) {
+        AppendBody(connection, info[1], ReadBool(env, info[2]), fin);
     }
     else if (fin) {
         connection->AppendEmpty(TSGI_T_END);
@@ -219,27 +231,19 @@ Napi::Value Channel::JsWrite(const Napi::CallbackInfo &info)
     return Napi::Number::New(env, static_cast<double>(connection->Waiting()));
 }
 
-/* @return false: neither a string nor bytes, an error is pending. */
-bool Channel::AppendBody(Connection *connection, napi_value body, bool latin1, bool fin)
+/* Only what CheckBody() has let pass. */
+void Channel::AppendBody(Connection *connection, napi_value body, bool latin1, bool fin)
 {
-    napi_env env = Env();
     napi_valuetype type = napi_undefined;
-    (void)napi_typeof(env, body, &type);
+    (void)napi_typeof(Env(), body, &type);
     if (type == napi_string) {
         AppendString(connection, body, latin1, fin);
-        return true;
+        return;
     }
-    bool is_bytes = false;
     void *bytes = nullptr;
     size_t n = 0;
-    if (napi_is_buffer(env, body, &is_bytes) != napi_ok || !is_bytes ||
-        napi_get_buffer_info(env, body, &bytes, &n) != napi_ok) {
-        ThrowTypeError(env, "ERR_INVALID_ARG_TYPE",
-                       "a piece of a body is expected to be a string or a Uint8Array");
-        return false;
-    }
+    (void)napi_get_buffer_info(Env(), body, &bytes, &n);
     connection->AppendData(static_cast<const uint8_t *>(bytes), n, fin);
-    return true;
 }
 
 void Channel::AppendString(Connection *connection, napi_value body, bool latin1, bool fin)

@@ -53,13 +53,14 @@ uint8_t *Output::Reserve(size_t n)
 
 bool Output::Append(const void *bytes, size_t n)
 {
+    if (n == 0) {
+        return true; /* an empty buffer may have no memory at all */
+    }
     uint8_t *p = Reserve(n);
     if (p == nullptr) {
         return false;
     }
-    if (n > 0) {
-        memcpy(p, bytes, n);
-    }
+    memcpy(p, bytes, n);
     Commit(n);
     return true;
 }

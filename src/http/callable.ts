@@ -27,16 +27,22 @@ class BodyInput extends Readable {
   }
 }
 
-type ChunkIterator = Iterator<unknown, unknown, undefined> | AsyncIterator<unknown, unknown, undefined>;
+type ChunkIterator =
+  Iterator<unknown, unknown, undefined> | AsyncIterator<unknown, unknown, undefined>;
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
 }
 
 /** @returns undefined if the value cannot be iterated. */
 function iteratorOf(value: unknown): ChunkIterator | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- both are looked at below
+
   const source = value as {
     [Symbol.asyncIterator]?: () => ChunkIterator;
     [Symbol.iterator]?: () => ChunkIterator;
@@ -159,7 +165,7 @@ export class CallableExchange extends Exchange {
     for (const chunk of chunks) {
       const size = sizeOf(this.#checkChunk(chunk));
       if (size === 0) continue;
-      // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- checked above
+
       parts.push(chunk as Chunk);
       length += size;
     }

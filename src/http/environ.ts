@@ -176,7 +176,7 @@ function addVariables(environ: Record<string, unknown>, head: Head): void {
 
 export function makeEnviron(exchange: Exchange, input: Readable): Environ {
   const { head } = exchange;
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- names come from the request
+
   const environ = new CgiEnviron(exchange, input) as unknown as Environ & Record<string, unknown>;
   const user = head.text(S_REMOTE_USER);
   if (user !== '') environ.REMOTE_USER = user;

@@ -21,15 +21,12 @@ const kFacts = Symbol('tsgi.facts');
 
 /** Reads everything when it is asked for. */
 class RequestFacts implements TsgiRequestFacts {
+  readonly mode: Mode = 'daemon';
   readonly #exchange: Exchange;
   #env: Record<string, string> | undefined;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
-  }
-
-  get mode(): Mode {
-    return 'daemon';
   }
 
   get processGroup(): string {
@@ -110,7 +107,7 @@ class RequestFacts implements TsgiRequestFacts {
 }
 
 interface RequestWithFacts extends HostedRequest {
-  [kFacts]?: TsgiRequestFacts;
+  [kFacts]?: TsgiRequestFacts | undefined;
 }
 
 /**

@@ -11,7 +11,11 @@ import { exchangeOf } from './request.ts';
 import { describe } from './start.ts';
 
 export type FetchHandler = (request: Request) => Response | Promise<Response>;
-type Srvx = typeof import('srvx/node');
+/** The part of srvx that is used here. */
+interface Srvx {
+  NodeRequest: new (context: { req: IncomingMessage; res: ServerResponse }) => Request;
+  sendNodeResponse(res: ServerResponse, response: Response): Promise<void>;
+}
 
 const servers = new WeakMap<FetchHandler, Server | Promise<Server>>();
 
@@ -44,12 +48,7 @@ async function makeServer(handler: FetchHandler): Promise<Server> {
   });
 }
 
-function serve(
-  srvx: Srvx,
-  handler: FetchHandler,
-  req: IncomingMessage,
-  res: ServerResponse,
-): void {
+function serve(srvx: Srvx, handler: FetchHandler, req: IncomingMessage, res: ServerResponse): void {
   let result: Response | Promise<Response>;
   try {
     result = handler(new srvx.NodeRequest({ req, res }));
@@ -93,7 +92,12 @@ function send(srvx: Srvx, req: IncomingMessage, res: ServerResponse, response: u
 }
 
 /** As for a callable: 500 by the host, or a truncation if the head has left. */
-function fail(req: IncomingMessage, number: ErrorNumber, details: ErrorDetails, error?: unknown): void {
+function fail(
+  req: IncomingMessage,
+  number: ErrorNumber,
+  details: ErrorDetails,
+  error?: unknown,
+): void {
   exchangeOf(req)?.fail(number, details, error);
   req.socket.destroy();
 }

@@ -72,12 +72,7 @@ export class Head {
    * Reads the REQUEST event at `at`. Copies what it needs: `events` is overwritten in the next turn.
    * @param tokenNames as in NativeAddon.
    */
-  constructor(
-    events: Int32Array,
-    at: number,
-    text: string,
-    tokenNames: readonly string[],
-  ) {
+  constructor(events: Int32Array, at: number, text: string, tokenNames: readonly string[]) {
     // Every index below lies in the event: the addon has counted them.
     const int = (offset: number): number => events[at + offset] ?? 0;
     this.flags = int(REQ_FLAGS);
@@ -183,7 +178,7 @@ function copyPlaces(
 /** `Name: value\r\n…` to name, value, name, value …: how trailers travel. */
 export function splitFields(text: string): string[] {
   const raw: string[] = [];
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const end = text.indexOf('\r\n', at);
     const line = text.slice(at, end === -1 ? undefined : end);
     const colon = line.indexOf(': ');

@@ -2,7 +2,7 @@
  * The worker's host: takes what the channel hands over once a turn, and serves each request to its
  * app inside its own asynchronous scope.
  */
-import { TsgiError } from '../errors.ts';
+import { errorLine, TsgiError } from '../errors.ts';
 import {
   EVENT_BODY,
   EVENT_BODY_END,
@@ -22,6 +22,9 @@ import { serverOfFetch } from './fetch.ts';
 import { Head, S_SCRIPT } from './head.ts';
 import { NodeExchange } from './request.ts';
 import { installResponseHooks } from './response.ts';
+
+/** syslog(3)'s LOG_WARNING. */
+const LEVEL_WARNING = 4;
 
 /** A request whose app is still being loaded. Keeps what comes, and stops the body meanwhile. */
 class PendingExchange extends Exchange {
@@ -84,6 +87,9 @@ export class Host implements HostContext {
       onEvents: (count) => {
         this.#onEvents(count);
       },
+      onLog: (code, text) => {
+        options.log(LEVEL_WARNING, errorLine(code, { reason: text }));
+      },
     });
   }
 
@@ -120,14 +126,17 @@ export class Host implements HostContext {
   }
 
   #onEvents(count: number): void {
-    const { events, payloads } = this.channel;
+    const { events, payloads, progress } = this.channel;
     for (let i = 0, at = 0; i < count; i++) {
       const kind = events[at] ?? 0;
       const id = events[at + 1] ?? 0;
       const place = events[at + 2] ?? -1;
       const payload = place < 0 ? '' : (payloads[place] ?? '');
-      if (kind === EVENT_REQUEST) this.#takeRequest(events, at, id, String(payload));
-      else this.#takeEvent(kind, id, payload);
+      if (kind === EVENT_REQUEST) {
+        // Should this app end the process, the requests behind it go to other workers.
+        progress[0] = at;
+        this.#takeRequest(events, at, id, String(payload));
+      } else this.#takeEvent(kind, id, payload);
       at += events[at + 3] ?? 0;
     }
   }

@@ -43,7 +43,12 @@ export interface ResponseMethods {
     callback?: WriteCallback | null,
     byteLength?: number,
   ): boolean;
-  end(this: ServerResponse, chunk?: unknown, encoding?: unknown, callback?: unknown): ServerResponse;
+  end(
+    this: ServerResponse,
+    chunk?: unknown,
+    encoding?: unknown,
+    callback?: unknown,
+  ): ServerResponse;
 }
 
 /** A field of http.Server that has a symbol for a name. */
@@ -88,7 +93,7 @@ export function planOf(
 ): ServerPlan {
   const known = plans.get(server);
   if (known !== undefined) return known;
-  /* eslint-disable @typescript-eslint/no-unsafe-type-assertion -- Node's own fields, typed above */
+
   const internals = server as ServerInternals;
   const read = (description: string): unknown => {
     const symbol = findSymbol(server, description);
@@ -106,7 +111,7 @@ export function planOf(
     uniqueHeadersSymbol: findSymbol(server, 'kUniqueHeaders'),
     uniqueHeaders: read('kUniqueHeaders'),
   };
-  /* eslint-enable @typescript-eslint/no-unsafe-type-assertion */
+
   plans.set(server, plan);
   return plan;
 }

@@ -24,7 +24,15 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: (.*))?$/;
 const FIELD = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*$/;
 const EMPTY = new Uint8Array(0);
 
-type State = 'head' | 'counted' | 'until-close' | 'chunk-size' | 'chunk-data' | 'chunk-end' | 'trailers' | 'done';
+type State =
+  | 'head'
+  | 'counted'
+  | 'until-close'
+  | 'chunk-size'
+  | 'chunk-data'
+  | 'chunk-end'
+  | 'trailers'
+  | 'done';
 
 /** How a body ends. */
 export type Framing = 'chunked' | 'until-close' | number;
@@ -40,7 +48,8 @@ interface ParsedHead {
 function parseHead(text: string): ParsedHead | string {
   const lines = text.split('\r\n');
   const match = STATUS_LINE.exec(lines[0] ?? '');
-  if (match === null) return `expected a status line, came ${JSON.stringify(lines[0]?.slice(0, 80))}`;
+  if (match === null)
+    return `expected a status line, came ${JSON.stringify(lines[0]?.slice(0, 80))}`;
   let framing: Framing = 'until-close';
   let headers = '';
   for (const line of lines.slice(1)) {
@@ -123,11 +132,14 @@ export class RawResponse {
   #takeText(chunk: Uint8Array): Uint8Array {
     const isHead = this.#state === 'head';
     const before = this.#pending.length;
-    const text = this.#pending + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1');
+    const text =
+      this.#pending +
+      Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1');
     const mark = isHead ? '\r\n\r\n' : '\r\n';
     const end = text.indexOf(mark, Math.max(0, before - mark.length));
     if (end === -1) {
-      if (text.length > (isHead ? MAX_HEAD : MAX_LINE)) this.#refuse(`no end of ${isHead ? 'head' : 'line'} within ${text.length} bytes`);
+      if (text.length > (isHead ? MAX_HEAD : MAX_LINE))
+        this.#refuse(`no end of ${isHead ? 'head' : 'line'} within ${text.length} bytes`);
       this.#pending = text;
       return EMPTY;
     }
@@ -139,10 +151,13 @@ export class RawResponse {
 
   #takeHead(text: string): void {
     const head = parseHead(text);
-    if (typeof head === 'string') return this.#refuse(head);
-    const { status, reason, headers, framing } = head;
-    if (status === 101) return this.#refuse('status 101: this version does not hand connections over');
-    if (status < 200) return this.#sink.interim(status, headers);
+    if (typeof head === 'string') this.#refuse(head);
+    else if (head.status === 101) this.#refuse('status 101: connections are not handed over');
+    else if (head.status < 200) this.#sink.interim(head.status, head.headers);
+    else this.#takeFinalHead(head);
+  }
+
+  #takeFinalHead({ status, reason, headers, framing }: ParsedHead): void {
     const isLast = this.#isHeadRequest || status === 204 || status === 304 || framing === 0;
     this.#expect(isLast ? 0 : framing);
     this.#sink.rawHead(status, reason, headers, isLast);
@@ -151,18 +166,24 @@ export class RawResponse {
   /** A line of the chunked coding (RFC 9112 section 7.1). */
   #takeLine(line: string): void {
     if (this.#state === 'chunk-end') {
-      if (line !== '') return this.#refuse('a chunk is longer than its size');
-      this.#state = 'chunk-size';
-    } else if (this.#state === 'trailers') {
-      if (line !== '') return;
+      if (line === '') this.#state = 'chunk-size';
+      else this.#refuse('a chunk is longer than its size');
+    } else if (this.#state === 'chunk-size') {
+      this.#takeSize(line);
+    } else if (line === '') {
       this.#state = 'done';
       this.#sink.rawBody(EMPTY, true);
-    } else {
-      const match = /^([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(line);
-      if (match === null) return this.#refuse(`expected the size of a chunk, came ${JSON.stringify(line.slice(0, 80))}`);
-      this.#left = Number.parseInt(match[1] ?? '', 16);
-      this.#state = this.#left === 0 ? 'trailers' : 'chunk-data';
     }
+  }
+
+  #takeSize(line: string): void {
+    const match = /^([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(line);
+    if (match === null) {
+      this.#refuse(`expected the size of a chunk, came ${JSON.stringify(line.slice(0, 80))}`);
+      return;
+    }
+    this.#left = Number.parseInt(match[1] ?? '', 16);
+    this.#state = this.#left === 0 ? 'trailers' : 'chunk-data';
   }
 
   #expect(framing: Framing): void {

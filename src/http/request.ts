@@ -32,7 +32,6 @@ export interface HostedRequest extends RequestInternals {
 
 /** @returns undefined if Apache does not serve the request. */
 export function exchangeOf(req: IncomingMessage): Exchange | undefined {
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- our own symbol, or nothing
   return (req as { [kExchange]?: Exchange })[kExchange];
 }
 
@@ -147,7 +146,8 @@ export class NodeExchange extends Exchange {
     req.upgrade = false;
     const { rawHeaders } = head;
     const most = server.maxHeadersCount;
-    const count = most !== null && most > 0 ? Math.min(rawHeaders.length, most * 2) : rawHeaders.length;
+    const count =
+      most !== null && most > 0 ? Math.min(rawHeaders.length, most * 2) : rawHeaders.length;
     req._addHeaderLines(rawHeaders, count);
     req.method = head.string(S_METHOD);
     return req;
@@ -334,7 +334,8 @@ export class NodeExchange extends Exchange {
     });
     for (const callback of this.#writes) process.nextTick(callback, error);
     // Node 20 and 22 have one that takes no error and would emit 'finish'.
-    for (const callback of this.#finishes) if (callback.length > 0) process.nextTick(callback, error);
+    for (const callback of this.#finishes)
+      if (callback.length > 0) process.nextTick(callback, error);
     this.#writes = [];
     this.#finishes = [];
   }

@@ -67,19 +67,21 @@ let isInstalled = false;
 export function installResponseHooks(): void {
   if (isInstalled) return;
   isInstalled = true;
-  /* eslint-disable @typescript-eslint/no-unsafe-type-assertion -- internal methods, typed by hand */
+
   const prototype = ServerResponse.prototype as unknown as ResponseMethods;
   const inherited = OutgoingMessage.prototype as unknown as ResponseMethods;
-  /* eslint-enable @typescript-eslint/no-unsafe-type-assertion */
+
   // Another tool may have put its own on the prototype: it keeps running, inside ours.
   const own: Partial<ResponseMethods> = Object.fromEntries(
     ['_storeHeader', '_send', 'end']
       .filter((name) => Object.hasOwn(prototype, name))
       .map((name) => [name, Reflect.get(prototype, name)]),
   );
+  /* eslint-disable @typescript-eslint/unbound-method -- each is called with the response as `this` */
   const storeHeader = own._storeHeader ?? inherited._storeHeader;
   const send = own._send ?? inherited._send;
   const end = own.end ?? inherited.end;
+  /* eslint-enable @typescript-eslint/unbound-method */
 
   function hookedStoreHeader(this: HostedResponse, firstLine: string, headers: unknown): void {
     storeHeader.call(this, firstLine, headers);
@@ -106,7 +108,7 @@ export function installResponseHooks(): void {
     callback?: unknown,
   ): ServerResponse {
     const exchange = this[kExchange];
-    if (exchange === undefined || this.writableEnded) {
+    if (exchange === undefined || hasEnded(this)) {
       return end.call(this, chunk, encoding, callback);
     }
     exchange.isEnding = true;
@@ -115,13 +117,18 @@ export function installResponseHooks(): void {
     } finally {
       exchange.isEnding = false;
     }
-    if (this.writableEnded) exchange.ended(this);
+    if (hasEnded(this)) exchange.ended(this);
     return this;
   }
 
   define('_storeHeader', hookedStoreHeader);
   define('_send', hookedSend);
   define('end', hookedEnd);
+}
+
+/** A function, since the compiler takes the property for a constant. */
+function hasEnded(response: HostedResponse): boolean {
+  return response.writableEnded;
 }
 
 /** As a method of a class is: others may replace it. */

@@ -66,10 +66,6 @@ export class RequestSocket extends Duplex {
     return this.exchange.head.isTls ? true : undefined;
   }
 
-  get pending(): boolean {
-    return false;
-  }
-
   get bufferSize(): number {
     return this.writableLength;
   }
@@ -151,6 +147,7 @@ export class RequestSocket extends Duplex {
 
 /** What net.Socket's prototype holds as state of an instance, where it is the same for all of ours. */
 const SHARED = {
+  pending: false,
   connecting: false,
   _hadError: false,
   _parent: null,
@@ -184,6 +181,5 @@ Object.defineProperty(RequestSocket.prototype, 'writableLength', {
 
 /** The same object, as the type that Node's API asks for. */
 export function asSocket(socket: RequestSocket): Socket {
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- its prototype is, see above
   return socket as unknown as Socket;
 }

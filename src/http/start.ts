@@ -22,16 +22,25 @@ const LENGTH = /^\d{1,15}$/;
 
 /** What a value is, for a message: never its contents if they could be long or secret. */
 export function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object') {
-    const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
-    return typeof name === 'string' && name !== '' ? `an object of class ${name}` : 'an object';
+  switch (typeof value) {
+    case 'string':
+      return `the string ${JSON.stringify(value.slice(0, 80))}`;
+    case 'number':
+    case 'bigint':
+    case 'boolean':
+      return `the ${typeof value} ${value.toString()}`;
+    case 'object':
+      return describeObject(value);
+    default:
+      return value === undefined ? 'undefined' : `a ${typeof value}`;
   }
-  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 80))}`;
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'symbol') return 'a symbol';
-  return `the ${typeof value} ${String(value as number | bigint | boolean)}`;
+}
+
+function describeObject(value: object | null): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
+  return typeof name === 'string' && name !== '' ? `an object of class ${name}` : 'an object';
 }
 
 function bad(came: string, expected: string): TsgiError {
@@ -44,7 +53,10 @@ function parseStatus(status: unknown): { status: number; reason: string } {
   }
   const match = typeof status === 'string' ? STATUS.exec(status) : null;
   if (match === null) {
-    throw bad(`${describe(status)} as the status`, 'a number from 200 to 999, or text like "404 Not Found"');
+    throw bad(
+      `${describe(status)} as the status`,
+      'a number from 200 to 999, or text like "404 Not Found"',
+    );
   }
   const number = Number(match[1]);
   return { status: number, reason: match[2] ?? STATUS_CODES[number] ?? 'unknown' };
@@ -54,7 +66,10 @@ function parseStatus(status: unknown): { status: number; reason: string } {
 function line(name: string, value: unknown): string {
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text !== 'string') {
-    throw bad(`${describe(value)} as value of the header ${name}`, 'a string, a number or an array of strings');
+    throw bad(
+      `${describe(value)} as value of the header ${name}`,
+      'a string, a number or an array of strings',
+    );
   }
   if (INVALID_VALUE.test(text)) {
     throw bad(
@@ -80,7 +95,7 @@ function parseLength(value: unknown): number {
 function pairsOf(headers: ResponseHeaders): Iterable<readonly [string, HeaderValue]> {
   if (typeof headers === 'object' && (headers as object | null) !== null) {
     if (!(Symbol.iterator in headers)) return Object.entries(headers);
-    // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- each pair is checked
+
     return headers as Iterable<readonly [string, HeaderValue]>;
   }
   throw bad(`${describe(headers)} as headers`, 'an iterable of [name, value], or an object');
@@ -92,7 +107,8 @@ export function makeHead(status: unknown, headers: ResponseHeaders = []): Callab
   let text = '';
   let length = -1;
   for (const pair of pairsOf(headers)) {
-    if (!Array.isArray(pair)) throw bad(`${describe(pair)} among the headers`, 'pairs [name, value]');
+    if (!Array.isArray(pair))
+      throw bad(`${describe(pair)} among the headers`, 'pairs [name, value]');
     const name = checkName(pair[0]);
     const value: unknown = pair[1];
     if (Array.isArray(value)) for (const one of value) text += line(name, one);

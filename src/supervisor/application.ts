@@ -113,7 +113,6 @@ export class Application {
   onExit({ worker, status, signal, error }: ExitEvent): void {
     const { slot } = worker;
     const wasDraining = worker.state === 'draining';
-    worker.process.killGroup(); // What it left behind.
     move(worker, 'dead', workerMoves, this.#context.trace);
     slot.leaving.delete(worker);
     const wasSuccessor = slot.successor === worker;

@@ -62,16 +62,23 @@ const loop = new Loop<SupervisorEvent>({
   now: () => performance.now(),
 });
 
-function onPacket(packet: Buffer | null, fds: readonly number[]): void {
+function complain(reason: string): void {
+  log.host(LEVEL.error, errorLine(502, { reason }));
+}
+
+/** One packet from Apache; null at the end, or with an error that took its place. */
+function onPacket(packet: Buffer | null, fds: readonly number[], error?: Error): void {
+  if (error) complain(error.message);
   if (packet === null) {
-    loop.post({ kind: 'orphaned' });
+    const isLost = error !== undefined && 'code' in error && error.code === 'ERR_TSGI_COMMAND';
+    if (!isLost) loop.post({ kind: 'orphaned' });
     return;
   }
   try {
     loop.post({ kind: 'command', command: parseCommand(packet, fds) });
-  } catch (error) {
+  } catch (malformed) {
     fds.forEach(closeFd);
-    log.host(LEVEL.error, error instanceof TsgiError ? error.message : String(error));
+    log.host(LEVEL.error, malformed instanceof TsgiError ? malformed.message : String(malformed));
   }
 }
 

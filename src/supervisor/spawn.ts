@@ -36,7 +36,7 @@ export interface WorkerProcess {
   send(message: ToWorker): void;
   /** To the worker only. */
   signal(signal: NodeJS.Signals): void;
-  /** SIGKILL to the whole process group; also ends what a dead worker left behind. */
+  /** SIGKILL to the whole process group. What a dead worker leaves behind gets it too, at once. */
   killGroup(): void;
 }
 
@@ -65,9 +65,13 @@ export function workerArguments(
 /**
  * The working directory: home=, else the (first) script's. One that is not there would make
  * spawn() report a missing node; the worker itself says better what is wrong with its script.
+ * @throws Error for a home= that is not there.
  */
 export function workingDirectory(options: GroupOptions, scripts: ScriptSet): string {
-  if (options.home !== undefined) return options.home;
+  if (options.home !== undefined) {
+    if (isDirectory(options.home)) return options.home;
+    throw new Error(`home=${options.home} is no directory that this user can see`);
+  }
   const [path = '/'] = scripts.mode === 'exact' ? scripts.paths.map(dirname) : scripts.roots;
   return isDirectory(path) ? path : '/';
 }
@@ -101,7 +105,7 @@ function watchOutput(stream: Readable, source: 'out' | 'err', events: WorkerEven
   stream.on('error', () => undefined); // The worker's end has gone; 'exit' tells the rest.
 }
 
-function watchExit(child: ChildProcess, events: WorkerEvents): void {
+function watchExit(child: ChildProcess, events: WorkerEvents, killGroup: () => void): void {
   let reported = false;
   const report = (status: number | null, signal: NodeJS.Signals | null, error?: Error): void => {
     if (reported) return;
@@ -114,6 +118,7 @@ function watchExit(child: ChildProcess, events: WorkerEvents): void {
   // 'close' comes when all output has been read, unless a child of the worker holds a pipe.
   child.on('close', report);
   child.on('exit', (status, signal) => {
+    killGroup();
     setTimeout(report, LAST_WORDS_MS, status, signal);
   });
 }
@@ -127,7 +132,10 @@ export const spawnWorker: SpawnWorker = (plan, events) => {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', plan.listenFd],
   });
   const { pid } = child;
-  watchExit(child, events);
+  const killGroup = (): void => {
+    if (pid !== undefined) signalQuietly(-pid, 'SIGKILL');
+  };
+  watchExit(child, events, killGroup);
   const control = child.stdio[3] as Duplex | null;
   if (pid !== undefined && child.stdout && child.stderr && control) {
     watchOutput(child.stdout, 'out', events);
@@ -149,8 +157,6 @@ export const spawnWorker: SpawnWorker = (plan, events) => {
     signal(signal): void {
       if (pid !== undefined) signalQuietly(pid, signal);
     },
-    killGroup(): void {
-      if (pid !== undefined) signalQuietly(-pid, 'SIGKILL');
-    },
+    killGroup,
   };
 };

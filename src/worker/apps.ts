@@ -157,7 +157,7 @@ export class Apps {
 
   async #load(script: string, path: string, isMain: boolean): Promise<App> {
     const runner = chooseRunner(path, this.#options.boot.forceTsx);
-    if (runner === 'tsx') this.#useTsx(script);
+    if (runner === 'tsx') await this.#useTsx(script);
     let settle: Loading['settle'] = () => undefined;
     const promise = new Promise<void>((resolve, reject) => {
       settle = (error) => {
@@ -204,15 +204,15 @@ export class Apps {
         throw classifyFailure(script, error);
       }
     }
-    this.#useTsx(script);
+    await this.#useTsx(script);
     return runAsOneOfMany(path).catch((error: unknown) => {
       throw classifyFailure(script, error);
     });
   }
 
-  #useTsx(script: string): void {
+  async #useTsx(script: string): Promise<void> {
     if (this.#isTsxRegistered) return;
-    registerTsx(script, (text) => {
+    await registerTsx(script, (text) => {
       this.#options.log(WARNING, text);
     });
     this.#isTsxRegistered = true;

@@ -7,7 +7,7 @@ const KILL_MARGIN_MS = 1_000;
 
 /** The part of the Host that is needed here. */
 export interface Drainable {
-  /** Takes nothing new; resolves when nothing is in hand. */
+  /** Takes nothing new; resolves when nothing is in hand, and keeps the event loop alive no more. */
   drain(): Promise<void>;
 }
 
@@ -45,11 +45,10 @@ export class Drain {
     setTimeout(() => {
       this.#signalApp();
     }, timeoutMs / 2).unref();
-    for (const server of this.#options.adopted()) if (server.listening) server.close();
     void this.#finish(host).then(() => {
-      this.#signalApp();
-      // With a handler of its own, the app ends as it likes, within the time.
-      if (countAppListeners() === 0) process.exit(0);
+      // With a handler of its own, the app closes its server and ends as it likes, within the time.
+      if (countAppListeners() > 0) this.#signalApp();
+      else this.#end();
     });
   }
 
@@ -72,6 +71,12 @@ export class Drain {
 
   #finish(host: Drainable): Promise<void> {
     return (this.#finished ??= host.drain());
+  }
+
+  /** Lets 'close' of the servers come, as far as listeners act at once. */
+  #end(): void {
+    for (const server of this.#options.adopted()) if (server.listening) server.close();
+    setImmediate(() => process.exit(0));
   }
 
   #limit(endsAt: number, timeoutMs: number): void {

@@ -42,7 +42,7 @@ export function describe(value: unknown): string {
   if (value === undefined || value === null) return String(value);
   if (isFunction(value)) {
     if (isClass(value)) return `the class ${value.name || '(no name)'}`;
-    return `a function of ${String(value.length)} parameters`;
+    return `a function of ${String(value.length)} parameter${value.length === 1 ? '' : 's'}`;
   }
   if (typeof value !== 'object') return `a ${typeof value}`;
   if (Array.isArray(value)) return 'an array';

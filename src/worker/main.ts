@@ -9,7 +9,7 @@ import { native } from '../native.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
 import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.ts';
-import { Drain } from './drain.ts';
+import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
 import { hookListen } from './listen.ts';
 
@@ -45,7 +45,19 @@ const watch = watchControl(native, rest, {
     drain.begin(ORPHAN_MS);
   },
 });
-const drain = new Drain({ watch, host: () => host, adopted: () => apps.adopted });
+const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted });
+
+function drainable(): Drainable | undefined {
+  const started = host;
+  return (
+    started && {
+      async drain(): Promise<void> {
+        await started.drain();
+        started.channel.unref();
+      },
+    }
+  );
+}
 
 process.on('SIGTERM', () => {
   guard.disarm();

@@ -3,7 +3,6 @@
  * app needs more (enums, decorators, tsconfig paths, imports without extension).
  */
 import { lstatSync, mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, extname, isAbsolute, join } from 'node:path';
 import { errorLine, TsgiError } from '../errors.ts';
@@ -88,11 +87,14 @@ export function privateCache(
 }
 
 /** Runs `action` with environment variables set, and puts them back. */
-function withEnvironment<T>(values: Readonly<Record<string, string>>, action: () => T): T {
+async function withEnvironment(
+  values: Readonly<Record<string, string>>,
+  action: () => Promise<void>,
+): Promise<void> {
   const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, values);
   try {
-    return action();
+    await action();
   } finally {
     for (const [name, value] of before) {
       if (value === undefined) Reflect.deleteProperty(process.env, name);
@@ -101,23 +103,24 @@ function withEnvironment<T>(values: Readonly<Record<string, string>>, action: ()
   }
 }
 
-interface TsxApi {
-  register(): unknown;
-}
-
 /**
  * Makes require() and import run TypeScript by tsx, which maps stack traces too.
  * @throws TsgiError 0614 if tsx is not installed.
  */
-export function registerTsx(script: string, onUnsafe: (text: string) => void): void {
-  const require = createRequire(__filename);
-  // tsx reads both when it is loaded.
+export async function registerTsx(
+  script: string,
+  onUnsafe: (text: string) => void,
+): Promise<void> {
   const cache = process.env['TSX_DISABLE_CACHE'] ? undefined : privateCache(process.env, onUnsafe);
-  const values: Record<string, string> = cache === undefined ? { TSX_DISABLE_CACHE: '1' } : { TMPDIR: cache };
-  withEnvironment(values, () => {
+  // tsx reads both when it is loaded.
+  const values: Record<string, string> =
+    cache === undefined ? { TSX_DISABLE_CACHE: '1' } : { TMPDIR: cache };
+  await withEnvironment(values, async () => {
     try {
-      (require('tsx/cjs/api') as TsxApi).register();
-      (require('tsx/esm/api') as TsxApi).register();
+      // Imported, not required: the CommonJS build of tsx/esm/api looks for its hooks in a wrong place.
+      const [commonJs, modules] = await Promise.all([import('tsx/cjs/api'), import('tsx/esm/api')]);
+      commonJs.register();
+      modules.register();
     } catch (error) {
       const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
       throw new TsgiError(614, { script, version: process.version, reason }, { cause: error });

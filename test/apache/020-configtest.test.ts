@@ -7,9 +7,9 @@ import { Httpd } from '../harness/httpd.ts';
 const refused: readonly (readonly [string, string, RegExp])[] = [
   ['an unknown option', 'TSGIDaemonProcess a procesess=2', /procesess.*processes/],
   ['a number below its range', 'TSGIDaemonProcess a processes=0', /processes.*expected.*1.*0/],
-  ['a number above its range', 'TSGIDaemonProcess a cpu-priority=20', /cpu-priority.*19.*20/],
+  ['a number above its range', 'TSGIDaemonProcess a cpu-priority=20', /cpu-priority=20.*19/],
   ['a number that is none', 'TSGIDaemonProcess a threads=many', /threads.*many/],
-  ['a duration without a known unit', 'TSGIDaemonProcess a queue-timeout=5y', /queue-timeout.*ms.*5y/],
+  ['a duration without a known unit', 'TSGIDaemonProcess a queue-timeout=5y', /queue-timeout=5y.*ms/],
   ['a duplicate group', 'TSGIDaemonProcess a\nTSGIDaemonProcess a', /a.*(already|duplicate)/i],
   ['an unknown user', 'TSGIDaemonProcess a user=no-such-user', /no-such-user/],
   ['uid 0', 'TSGIDaemonProcess a user=#0', /root|uid 0/],

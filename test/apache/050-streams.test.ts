@@ -14,6 +14,7 @@ const stream = `
 const http = require('node:http');
 const events = {};
 const note = (id, what) => (events[id] ??= []).push(what);
+let swallowed;
 http.createServer((req, res) => {
   const url = new URL(req.url, 'http://x');
   const id = url.searchParams.get('id');
@@ -38,14 +39,12 @@ http.createServer((req, res) => {
   }
   if (url.pathname === '/swallow') {
     let n = 0;
-    req.on('data', (c) => { n += c.length; events[id] = n; }).on('end', () => res.end(String(n)));
+    req.on('data', (c) => { n += c.length; }).on('end', () => res.end(String(n)));
     req.pause();
-    events[id] = 0;
-    res.on('resume', () => req.resume());
-    events.resume = () => req.resume();
+    swallowed = req;
     return;
   }
-  if (url.pathname === '/resume') { events.resume(); return res.end(); }
+  if (url.pathname === '/resume') { swallowed.resume(); return res.end(); }
   if (url.pathname === '/expect') { let n = 0; req.on('data', (c) => { n += c.length; }).on('end', () => res.end('got ' + n)); return; }
   res.statusCode = 404;
   res.end();

@@ -32,7 +32,7 @@ exports.application = (environ, startResponse) => {
   startResponse('200 OK', [['Content-Type', 'application/json']]);
   const plain = {};
   for (const [name, value] of Object.entries(environ)) if (typeof value !== 'object') plain[name] = value;
-  return [JSON.stringify({ ...plain, version: environ['tsgi.version'], leaked: process.env.DEPLOYMENT ?? null, prototype: Object.getPrototypeOf(environ) })];
+  return [JSON.stringify({ ...plain, version: environ['tsgi.version'], leaked: process.env.DEPLOYMENT ?? null, inherited: 'toString' in environ })];
 };
 `;
 // "user:secret", hashed by htpasswd's SHA-1 form
@@ -62,7 +62,7 @@ describe('the environ of a TSGI callable', () => {
       SERVER_PROTOCOL: 'HTTP/1.1',
       REMOTE_ADDR: '127.0.0.1',
       HTTP_HOST: `localhost:${String(httpd.port)}`.replace('localhost', '127.0.0.1'),
-      prototype: null,
+      inherited: false,
     });
     expect(env['SERVER_PORT']).to.be.oneOf([String(httpd.port), httpd.port]);
     expect(env['SCRIPT_FILENAME']).to.match(/environ\.js$/);

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import * as fs from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { ask } from '../harness/client.ts';
 import { isRoot, root } from '../harness/place.ts';
 import { waitFor } from '../harness/wait.ts';
 
-const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8');
+const dockerfile = fs.readFileSync(join(root, 'Dockerfile'), 'utf8');
 
 /** The values of one instruction, in order. */
 function instructions(name: string): string[] {
@@ -37,7 +37,6 @@ describe('the Docker image', function () {
   let prefix: string;
   let port: number;
   let child: ChildProcess;
-  let log = '';
 
   /** One script, as the image runs it; the prefix stands for the image's root directory. */
   function step(script: string, ...args: string[]): void {
@@ -45,9 +44,11 @@ describe('the Docker image', function () {
     expect(status, `${script}: ${stderr}`).to.equal(0);
   }
 
+  const readLog = (): string => fs.readFileSync(join(prefix, 'log'), 'utf8');
+
   before(async () => {
-    prefix = mkdtempSync(join(tmpdir(), 'tsgi-image-'));
-    chmodSync(prefix, 0o755);
+    prefix = fs.mkdtempSync(join(tmpdir(), 'tsgi-image-'));
+    fs.chmodSync(prefix, 0o755);
     step('docker-packages.sh', 'build');
     step('docker-build.sh', prefix, prefix);
     step('docker-packages.sh', 'runtime');
@@ -57,6 +58,9 @@ describe('the Docker image', function () {
     const [httpd = '', ...args] = JSON.parse(instructions('CMD')[0] ?? '[]') as string[];
     const account = spawnSync('id', ['-u', 'www-data'], { encoding: 'utf8' }).stdout;
     const uid = Number(account);
+    // Apache opens its standard error by name, which a socket, as Node makes one, does not allow.
+    const log = fs.openSync(join(prefix, 'log'), 'w');
+    if (isRoot) fs.fchownSync(log, uid, uid);
     child = spawn(
       httpd,
       args.map((arg) => (arg.startsWith('/etc/') ? prefix + arg : arg)),
@@ -68,11 +72,11 @@ describe('the Docker image', function () {
           TSGI_PORT: `127.0.0.1:${port}`,
           PATH: process.env['PATH'],
         },
-        stdio: ['ignore', 'ignore', 'pipe'],
+        stdio: ['ignore', 'ignore', log],
         ...(isRoot ? { uid, gid: uid } : {}),
       },
     );
-    child.stderr?.on('data', (data: Buffer) => (log += data.toString()));
+    fs.closeSync(log);
   });
 
   after(async () => {
@@ -80,7 +84,7 @@ describe('the Docker image', function () {
       child.kill('SIGTERM');
       await once(child, 'exit');
     }
-    rmSync(prefix, { recursive: true });
+    fs.rmSync(prefix, { recursive: true });
   });
 
   it('is made by scripts alone, and by those that this test ran', () => {
@@ -103,10 +107,10 @@ describe('the Docker image', function () {
   it('holds what is needed at run time, and no development package', () => {
     const installed = join(prefix, 'usr/lib/mod_tsgi');
     for (const name of ['dist/mod_tsgi.so', 'dist/tsgi.node', 'node_modules/srvx']) {
-      expect(existsSync(join(installed, name)), name).to.equal(true);
+      expect(fs.existsSync(join(installed, name)), name).to.equal(true);
     }
-    expect(existsSync(join(installed, 'node_modules/mocha'))).to.equal(false);
-    expect(statSync(join(prefix, 'srv/app/index.js')).mode & 0o022).to.equal(0);
+    expect(fs.existsSync(join(installed, 'node_modules/mocha'))).to.equal(false);
+    expect(fs.statSync(join(prefix, 'srv/app/index.js')).mode & 0o022).to.equal(0);
   });
 
   it('serves /srv/app', async () => {
@@ -114,15 +118,16 @@ describe('the Docker image', function () {
       const got = await ask(port, '/');
       return got.status === 200 && got;
     }).catch((error: unknown) => {
-      throw new Error(log, { cause: error });
+      throw new Error(readLog(), { cause: error });
     });
     expect(answer.body).to.include('Put your application into /srv/app');
   });
 
   it('ends on the signal that Docker stops it with', async () => {
+    expect(child.exitCode, readLog()).to.equal(null);
     const exit = once(child, 'exit');
     child.kill('SIGWINCH');
     const [status] = (await exit) as [number | null];
-    expect(status, log).to.equal(0);
+    expect(status, readLog()).to.equal(0);
   });
 });

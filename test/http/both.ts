@@ -67,7 +67,7 @@ export async function throughNode(app: LoggingApp, spec: RequestSpec): Promise<O
         agent: false,
         path: spec.url ?? '/',
         method: spec.method ?? (spec.body === undefined ? 'GET' : 'POST'),
-        headers: (spec.headers ?? [['Host', 'example.test']]).flat() as unknown as string[],
+        headers: (spec.headers ?? [['Host', 'example.test']]).flat(),
       });
       req.on('information', ({ statusCode, rawHeaders }) => {
         informs.push({ status: statusCode, headers: pairs(rawHeaders) });
@@ -126,7 +126,10 @@ export function outcomeOf(exchange: FakeExchange, log: string[]): Outcome {
 
 export async function throughHost(app: LoggingApp, spec: RequestSpec): Promise<Outcome> {
   const log: string[] = [];
-  const { channel, fatal } = makeHost({ kind: 'server', server: createServer(listening(app, log)) });
+  const { channel, fatal } = makeHost({
+    kind: 'server',
+    server: createServer(listening(app, log)),
+  });
   const isExpecting = spec.headers?.some(([name]) => name === 'Expect') === true;
   const exchange = await channel.request(isExpecting ? { ...spec, flags: FLAG_EXPECT } : spec);
   await settled(log);

@@ -13,7 +13,15 @@ import { waitFor } from '../harness/wait.ts';
 const HIGH_WATER = 64 * 1024;
 /** A few of the real tokens are enough: other names travel spelled out. */
 const tokenNames = Array.from({ length: 256 }, () => '');
-const KNOWN = ['Host', 'User-Agent', 'Accept', 'Content-Type', 'Content-Length', 'Cookie', 'Expect'];
+const KNOWN = [
+  'Host',
+  'User-Agent',
+  'Accept',
+  'Content-Type',
+  'Content-Length',
+  'Cookie',
+  'Expect',
+];
 KNOWN.forEach((name, i) => {
   tokenNames[i + 1] = name;
   tokenNames[(i + 1) | 0x80] = name.toLowerCase();
@@ -91,6 +99,7 @@ export class FakeExchange {
 export class FakeChannel implements Channel {
   events = new Int32Array(0);
   payloads: (string | Buffer)[] = [];
+  readonly progress = new Int32Array([-1]);
   readonly exchanges = new Map<number, FakeExchange>();
   /** Nothing leaves until it is false again: a client that does not read. */
   isStalled = false;
@@ -208,7 +217,9 @@ export class FakeChannel implements Channel {
     exchange.calls++;
     if (data !== undefined) {
       const bytes =
-        typeof data === 'string' ? Buffer.from(data, latin1 ? 'latin1' : 'utf8') : Buffer.from(data);
+        typeof data === 'string'
+          ? Buffer.from(data, latin1 ? 'latin1' : 'utf8')
+          : Buffer.from(data);
       exchange.chunks.push(bytes);
       exchange.waiting += bytes.length;
     }
@@ -238,7 +249,8 @@ export class FakeChannel implements Channel {
   inform(id: number, status: number, headers: string): void {
     const exchange = this.#alive(id);
     if (exchange === undefined) return;
-    if (exchange.status > 0 || status < 102 || status > 199 || !FIELDS.test(headers)) fail('INFORM');
+    if (exchange.status > 0 || status < 102 || status > 199 || !FIELDS.test(headers))
+      fail('INFORM');
     exchange.informs.push({ status, headers });
   }
 
@@ -254,12 +266,13 @@ export class FakeChannel implements Channel {
     const exchange = this.#alive(id);
     if (exchange === undefined) return 0;
     const flags = exchange.spec.flags ?? 0;
-    if ((flags & events.FLAG_STARTED) !== 0 && !exchange.hasStarted) fail('RESPONSE before STARTED');
+    if ((flags & events.FLAG_STARTED) !== 0 && !exchange.hasStarted)
+      fail('RESPONSE before STARTED');
     if (exchange.status > 0) fail('a second RESPONSE');
     if (!Number.isInteger(status) || status < 200 || status > 999) fail(`status ${status}`);
     if (/[\0\r\n]/.test(reason)) fail('reason');
     if (!FIELDS.test(headers)) fail(`headers ${JSON.stringify(headers)}`);
-    if ([...headers, ...reason].some((char) => char > '\xff')) fail('headers beyond latin1');
+    if (/[^\0-\xff]/.test(headers + reason)) fail('headers beyond latin1');
     exchange.status = status;
     exchange.reason = reason;
     exchange.headerText = headers;

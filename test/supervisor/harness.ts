@@ -122,17 +122,19 @@ export function childrenOf(pid: number): number[] {
     .filter((child) => parentOf(child) === pid);
 }
 
+/** undefined for a process that is gone, or is only waiting to be reaped. */
 function parentOf(pid: number): number | undefined {
   try {
     const fields = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
-    return Number(fields.slice(fields.lastIndexOf(')') + 2).split(' ')[1]);
+    const [state, parent] = fields.slice(fields.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? undefined : Number(parent);
   } catch {
     return undefined;
   }
 }
 
 export function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${String(pid)}`) && parentOf(pid) !== undefined;
+  return parentOf(pid) !== undefined;
 }
 
 /** The command line as ps shows it. */

@@ -1,0 +1,157 @@
+import { expect } from 'chai';
+import { waitFor } from '../harness/wait.ts';
+import { auth, body, FIN, frame, request, R_BODY, T } from './wire-client.ts';
+import { KIND, TestWorker } from './worker.ts';
+
+describe('handshake of a connection', () => {
+  let worker: TestWorker;
+  beforeEach(async () => {
+    worker = await TestWorker.start();
+  });
+  afterEach(async () => {
+    await worker.stop();
+  });
+
+  it('says HELLO with version, pid and generation as soon as it accepts', async () => {
+    const { payload } = await worker.connect().expect(T.HELLO);
+    expect(payload.subarray(0, 2)).to.deep.equal(Buffer.from([1, 0]));
+    expect(payload.readUInt32LE(4)).to.equal(worker.child.pid);
+    expect(payload.subarray(8)).to.deep.equal(Buffer.alloc(16, 7));
+  });
+
+  it('takes a request that comes in the same write as AUTH', async () => {
+    const client = worker.connect();
+    await client.expect(T.HELLO);
+    client.send(auth(), request({ uri: '/a' }));
+    const { request: head } = await worker.next(KIND.request);
+    expect(head?.['uri']).to.equal('/a');
+  });
+
+  it('closes without a word when the secret is wrong, and logs it without the secret', async () => {
+    const client = worker.connect();
+    await client.expect(T.HELLO);
+    client.send(auth(Buffer.alloc(32, 8)), request());
+    await client.waitForEnd();
+    await waitFor(() => worker.log.length > 0);
+    expect(worker.log[0]?.[0]).to.equal(791);
+    expect(worker.log[0]?.[1]).to.match(/secret/);
+    expect(worker.events).to.deep.equal([]);
+  });
+
+  it('closes when the version is another one, and logs both', async () => {
+    const client = worker.connect();
+    await client.expect(T.HELLO);
+    client.send(auth(Buffer.alloc(32, 9), 2, 3));
+    await client.waitForEnd();
+    await waitFor(() => worker.log.length > 0);
+    expect(worker.log[0]).to.deep.equal([792, 'expected version 1.0, the peer speaks 2.3']);
+  });
+
+  it('closes when a request comes before AUTH', async () => {
+    const client = worker.connect();
+    await client.expect(T.HELLO);
+    client.send(request());
+    await client.waitForEnd();
+    await waitFor(() => worker.log.length > 0);
+    expect(worker.log[0]).to.deep.equal([793, 'a frame before AUTH']);
+    expect(worker.events).to.deep.equal([]);
+  });
+
+  it('takes AUTH and a request that come byte by byte', async () => {
+    const client = worker.connect();
+    await client.expect(T.HELLO);
+    client.socket.setNoDelay(true);
+    for (const byte of Buffer.concat([auth(), request({ flags: R_BODY }), body('xyz')])) {
+      await new Promise((resolve) => client.socket.write(Buffer.from([byte]), resolve));
+    }
+    const { id } = await worker.next(KIND.request);
+    await waitFor(() => worker.events.filter(({ kind }) => kind === KIND.body).length > 0);
+    client.send(frame(T.BODY_END));
+    await worker.next(KIND.bodyEnd);
+    const pieces = worker.events.filter((event) => event.kind === KIND.body && event.id === id);
+    expect(Buffer.concat(pieces.map(({ payload }) => payload as Uint8Array)).toString()).to.equal('xyz');
+  });
+
+  it('hands over the whole request head', async () => {
+    const client = await worker.greet();
+    const headers = [
+      ['Host', 'example.org'],
+      ['x-Own', 'v\xe9'],
+      ['accept', '*/*'],
+    ] as const;
+    client.send(
+      request({
+        method: 'POST',
+        uri: '/p?q',
+        flags: R_BODY,
+        contentLength: 5_000_000_000n,
+        headers,
+        vars: [['SSL_CIPHER', 'TLS \xfc']],
+      }),
+    );
+    const { request: head } = await worker.next(KIND.request);
+    expect(head).to.deep.include({
+      method: 'POST',
+      uri: '/p?q',
+      flags: R_BODY,
+      contentLength: 5_000_000_000,
+      timeoutMs: 30_000,
+      serverPort: 443,
+      remotePort: 50001,
+      localPort: 8443,
+      httpVersion: '1.1',
+      script: '/srv/app.js',
+      remoteAddr: '192.0.2.1',
+      requestId: 'id-1',
+      vars: [['SSL_CIPHER', 'TLS \xfc']],
+    });
+    expect(head?.headers).to.deep.equal(headers);
+  });
+
+  for (const [what, bytes] of [
+    ['an unknown frame type', frame(0x7f)],
+    ['a frame of the other direction', frame(T.DATA, Buffer.from('x'), FIN)],
+    ['an oversized frame', Buffer.from([0xff, 0xff, 0xff, 0x7f, T.REQUEST, 0, 0, 0])],
+    ['a flag that the type does not have', frame(T.REQUEST, Buffer.alloc(64), 0x80)],
+    ['a second AUTH', auth()],
+    ['a body without a request', body('x')],
+    ['a truncated head', frame(T.REQUEST, Buffer.alloc(60), FIN)],
+    ['FIN on a request with a body', request({ flags: R_BODY, frameFlags: FIN })],
+  ] as const) {
+    it(`closes the connection only, and logs it, after ${what}`, async () => {
+      const other = await worker.greet();
+      const client = await worker.greet();
+      client.send(bytes);
+      await client.waitForEnd();
+      await waitFor(() => worker.log.length > 0);
+      expect(worker.log[0]?.[0]).to.equal(793);
+      other.send(request());
+      await worker.next(KIND.request);
+    });
+  }
+
+  it('closes an exchange whose client sends a second request before the answer', async () => {
+    const client = await worker.greet();
+    client.send(request(), request());
+    const { id } = await worker.next(KIND.request);
+    expect((await worker.next(KIND.close)).id).to.equal(id);
+    await client.waitForEnd();
+  });
+});
+
+describe('peer of a connection', () => {
+  it('is turned away, and logged, when it is of a user who may not', async function () {
+    // root may always: only a test that is not root can be turned away.
+    const own = process.getuid?.() ?? 0;
+    const worker = await TestWorker.start({ channel: { peerUid: own + 1 } });
+    const client = worker.connect();
+    if (own === 0) {
+      await client.expect(T.HELLO);
+    } else {
+      await client.waitForEnd();
+      await waitFor(() => worker.log.length > 0);
+      expect(worker.log[0]?.[0]).to.equal(790);
+    }
+    await worker.stop();
+  });
+});
