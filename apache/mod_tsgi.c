@@ -15,7 +15,8 @@
 static void register_hooks(apr_pool_t *p)
 {
     static const char *const after_alias[] = {"mod_alias.c", NULL};
-    static const char *const before_userdir[] = {"mod_userdir.c", "mod_vhost_alias.c", NULL};
+    static const char *const before_userdir[] = {"mod_userdir.c", "mod_vhost_alias.c",
+                                                 NULL};
 
     /* Last of all: whatever else stops the start must not leave processes of ours behind. */
     ap_hook_check_config(tsgi_config_check, NULL, NULL, APR_HOOK_REALLY_LAST);
@@ -28,17 +29,15 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_monitor(tsgi_generation_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* A more special Alias for static files stands before the app that has the rest. */
-    ap_hook_translate_name(tsgi_map_translate, after_alias, before_userdir, APR_HOOK_MIDDLE);
+    ap_hook_translate_name(tsgi_map_translate, after_alias, before_userdir,
+                           APR_HOOK_MIDDLE);
     ap_hook_handler(tsgi_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 /* AP_DECLARE_MODULE would repeat the APLOG_USE_MODULE of tsgi_module.h. */
 module AP_MODULE_DECLARE_DATA tsgi_module = {
-    STANDARD20_MODULE_STUFF,
-    tsgi_config_create_dir,
-    tsgi_config_merge_dir,
-    tsgi_config_create_server,
-    tsgi_config_merge_server,
-    tsgi_commands,
+    STANDARD20_MODULE_STUFF,  tsgi_config_create_dir,
+    tsgi_config_merge_dir,    tsgi_config_create_server,
+    tsgi_config_merge_server, tsgi_commands,
     register_hooks,
 };

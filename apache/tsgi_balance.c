@@ -152,7 +152,7 @@ static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
 }
 
 /* A new connection to a slot that is known to speak: its HELLO is a turn of the worker's loop away. */
-static int take_alive(request_rec *r, const tsgi_client_t *client, tsgi_slots_t *slots,
+static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                       int slot, tsgi_lease_t *lease)
 {
     struct pollfd fds[2];
@@ -348,7 +348,7 @@ static int hear(waiting_t *w, nfds_t n, tsgi_lease_t *lease)
     return 1;
 }
 
-static int wait_loop(waiting_t *w, const tsgi_client_t *client, apr_time_t deadline,
+static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
                      tsgi_lease_t *lease)
 {
     for (;;) {
@@ -383,7 +383,7 @@ static int wait_loop(waiting_t *w, const tsgi_client_t *client, apr_time_t deadl
     }
 }
 
-static int wait_for_hello(request_rec *r, const tsgi_client_t *client, tsgi_slots_t *slots,
+static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                           apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
 {
     const apr_size_t n = (apr_size_t)slots->nslots;
@@ -416,7 +416,7 @@ int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t 
     return 0;
 }
 
-int tsgi_balance_acquire(request_rec *r, const tsgi_client_t *client, tsgi_slots_t *slots,
+int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                          apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
 {
     /* The request's own time is late by what the request took so far: near enough for hints. */

@@ -46,47 +46,60 @@ static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
     return rv == APR_SUCCESS ? TSGI_PIECE_DATA : fail(body, rv);
 }
 
-/* The first bucket with data; metadata before it is dropped. END, BLOCKED: nothing in the brigade. */
-static tsgi_piece_t first_data(tsgi_body_t *body, const char **data, apr_size_t *length)
+/* Drops what the last piece was made of, and an EOS behind it. */
+static void give_back(tsgi_body_t *body)
 {
-    while (body->bb != NULL && !APR_BRIGADE_EMPTY(body->bb)) {
-        apr_bucket *bucket = APR_BRIGADE_FIRST(body->bb);
+    for (; body->lent > 0; body->lent--) {
+        apr_bucket_delete(APR_BRIGADE_FIRST(body->bb));
+    }
+    if (body->bb != NULL && !APR_BRIGADE_EMPTY(body->bb) &&
+        APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(body->bb))) {
+        body->state = TSGI_BODY_ENDED;
+        apr_brigade_cleanup(body->bb);
+    }
+}
+
+/* Gathers buckets from the front of the brigade. BLOCKED: there was none with data. */
+static tsgi_piece_t gather(tsgi_body_t *body, struct iovec *parts, int *nparts,
+                           apr_size_t *length)
+{
+    *nparts = 0;
+    *length = 0;
+    if (body->bb == NULL) {
+        return TSGI_PIECE_BLOCKED;
+    }
+    apr_bucket *bucket = APR_BRIGADE_FIRST(body->bb);
+    while (bucket != APR_BRIGADE_SENTINEL(body->bb) && *nparts < TSGI_PIECE_PARTS) {
+        const char *data;
+        apr_size_t n = 0;
         if (APR_BUCKET_IS_EOS(bucket)) {
-            body->state = TSGI_BODY_ENDED;
-            apr_brigade_cleanup(body->bb);
-            return TSGI_PIECE_END;
+            break;
         }
         if (AP_BUCKET_IS_ERROR(bucket)) {
             body->status = ((ap_bucket_error *)bucket->data)->status;
             return TSGI_PIECE_ERROR;
         }
         if (!APR_BUCKET_IS_METADATA(bucket)) {
-            const apr_status_t rv = apr_bucket_read(bucket, data, length, APR_BLOCK_READ);
+            const apr_status_t rv = apr_bucket_read(bucket, &data, &n, APR_BLOCK_READ);
             if (rv != APR_SUCCESS) {
                 return fail(body, rv);
             }
-            if (*length > 0) {
-                body->lent = bucket;
-                return TSGI_PIECE_DATA;
-            }
         }
-        apr_bucket_delete(bucket);
+        if (*length > 0 && *length + n > 2 * READ_SIZE) {
+            break;
+        }
+        apr_bucket *next = APR_BUCKET_NEXT(bucket);
+        if (n > 0) {
+            parts[(*nparts)++] = (struct iovec){(void *)(uintptr_t)data, n};
+            *length += n;
+            body->lent++;
+        }
+        else {
+            apr_bucket_delete(bucket);
+        }
+        bucket = next;
     }
-    return TSGI_PIECE_BLOCKED;
-}
-
-static void give_back(tsgi_body_t *body)
-{
-    if (body->lent != NULL) {
-        apr_bucket_delete(body->lent);
-        body->lent = NULL;
-    }
-    /* An EOS behind the last piece: found now, it saves a round through the filters. */
-    if (body->bb != NULL && !APR_BRIGADE_EMPTY(body->bb) &&
-        APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(body->bb))) {
-        body->state = TSGI_BODY_ENDED;
-        apr_brigade_cleanup(body->bb);
-    }
+    return *nparts > 0 ? TSGI_PIECE_DATA : TSGI_PIECE_BLOCKED;
 }
 
 static void replay_reserve(tsgi_body_t *body)
@@ -97,72 +110,110 @@ static void replay_reserve(tsgi_body_t *body)
     }
 }
 
+/* Moves what the brigade holds into the replay buffer. @return as gather(). */
+static tsgi_piece_t keep(tsgi_body_t *body)
+{
+    struct iovec parts[TSGI_PIECE_PARTS];
+    int nparts;
+    apr_size_t length;
+
+    give_back(body);
+    const tsgi_piece_t piece = gather(body, parts, &nparts, &length);
+    if (piece != TSGI_PIECE_DATA) {
+        give_back(body);
+        return piece;
+    }
+    if (length > body->replay_size - body->replay_end) {
+        return fail(body, APR_EGENERAL); /* a filter gave more than it was asked for */
+    }
+    for (int i = 0; i < nparts; i++) {
+        memcpy(body->replay + body->replay_end, parts[i].iov_base, parts[i].iov_len);
+        body->replay_end += parts[i].iov_len;
+    }
+    give_back(body);
+    return piece;
+}
+
 /* Reads into the replay buffer. DATA: something was added. */
 static tsgi_piece_t read_kept(tsgi_body_t *body)
 {
     const apr_size_t before = body->replay_end;
 
     replay_reserve(body);
-    if (body->replay_end == body->replay_size && body->expected == 0) {
+    const apr_size_t room = body->replay_size - body->replay_end;
+    if (room == 0 && body->expected == 0) {
         return TSGI_PIECE_WAIT;
     }
     /* With the length known and reached, one more byte is asked for: what comes is the EOS. */
-    apr_size_t room = body->replay_size - body->replay_end;
     tsgi_piece_t piece = read_brigade(body, room > 0 ? room : 1);
     while (piece == TSGI_PIECE_DATA) {
-        const char *data;
-        apr_size_t length;
-        piece = first_data(body, &data, &length);
-        if (piece == TSGI_PIECE_DATA) {
-            room = body->replay_size - body->replay_end;
-            if (length > room) { /* filters must not give more than was asked for */
-                return fail(body, APR_EGENERAL);
-            }
-            memcpy(body->replay + body->replay_end, data, length);
-            body->replay_end += length;
-            give_back(body);
-        }
+        piece = keep(body);
     }
-    if (piece == TSGI_PIECE_ERROR || body->replay_end == before) {
+    if (piece == TSGI_PIECE_ERROR) {
         return piece;
     }
-    return TSGI_PIECE_DATA;
+    if (body->replay_end > before) {
+        return TSGI_PIECE_DATA;
+    }
+    return body->state == TSGI_BODY_ENDED ? TSGI_PIECE_END : TSGI_PIECE_BLOCKED;
 }
 
 int tsgi_body_at_end(const tsgi_body_t *body)
 {
-    return body->state == TSGI_BODY_ENDED && body->replay_at == body->replay_end &&
-           body->lent == NULL;
+    if (body->replay_at < body->replay_end) {
+        return 0;
+    }
+    if (body->state == TSGI_BODY_ENDED) {
+        return 1;
+    }
+    if (body->lent == 0) {
+        return 0;
+    }
+    const apr_bucket *bucket = APR_BRIGADE_FIRST(body->bb);
+    for (int i = 0; i < body->lent; i++) {
+        bucket = APR_BUCKET_NEXT(bucket);
+    }
+    return bucket != APR_BRIGADE_SENTINEL(body->bb) && APR_BUCKET_IS_EOS(bucket);
 }
 
-tsgi_piece_t tsgi_body_next(tsgi_body_t *body, const char **data, apr_size_t *length)
+/* What was read and kept, but not handed out to this worker. */
+static tsgi_piece_t replay(tsgi_body_t *body, struct iovec *parts, int *nparts,
+                           apr_size_t *length)
 {
-    if (body->replay_at == body->replay_end && body->state == TSGI_BODY_HELD) {
-        return TSGI_PIECE_WAIT;
-    }
-    if (body->is_kept && body->replay_at == body->replay_end &&
-        body->state == TSGI_BODY_OPEN) {
-        const tsgi_piece_t piece = read_kept(body);
-        if (piece != TSGI_PIECE_DATA) {
-            return piece;
-        }
-    }
+    *length = body->replay_end - body->replay_at;
+    *nparts = 1;
+    parts[0] = (struct iovec){body->replay + body->replay_at, *length};
+    body->replay_at = body->replay_end;
+    return TSGI_PIECE_DATA;
+}
+
+tsgi_piece_t tsgi_body_next(tsgi_body_t *body, struct iovec *parts, int *nparts,
+                            apr_size_t *length)
+{
     if (body->replay_at < body->replay_end) {
-        *data = body->replay + body->replay_at;
-        *length = body->replay_end - body->replay_at;
-        body->replay_at = body->replay_end;
-        return TSGI_PIECE_DATA;
+        return replay(body, parts, nparts, length);
     }
     give_back(body);
     if (body->state == TSGI_BODY_ENDED) {
         return TSGI_PIECE_END;
     }
-    tsgi_piece_t piece = first_data(body, data, length);
+    if (body->state == TSGI_BODY_HELD) {
+        return TSGI_PIECE_WAIT;
+    }
+    if (body->is_kept) {
+        const tsgi_piece_t piece = read_kept(body);
+        return piece == TSGI_PIECE_DATA ? replay(body, parts, nparts, length) : piece;
+    }
+    tsgi_piece_t piece = gather(body, parts, nparts, length);
     if (piece == TSGI_PIECE_BLOCKED) {
         piece = read_brigade(body, READ_SIZE);
         if (piece == TSGI_PIECE_DATA) {
-            piece = first_data(body, data, length);
+            piece = gather(body, parts, nparts, length);
         }
+    }
+    if (piece == TSGI_PIECE_BLOCKED) {
+        give_back(body); /* an EOS alone */
+        return body->state == TSGI_BODY_ENDED ? TSGI_PIECE_END : TSGI_PIECE_BLOCKED;
     }
     return piece;
 }

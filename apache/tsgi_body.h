@@ -13,7 +13,11 @@
 #include "tsgi_module.h"
 #include "tsgi_request.h"
 
+#include <sys/uio.h>
+
 #define TSGI_REPLAY_SIZE (64 * 1024)
+/** Most parts that a piece consists of: httpd reads 8000 bytes at a time into 64 KiB. */
+#define TSGI_PIECE_PARTS 16
 
 typedef enum {
     TSGI_BODY_HELD, /**< Expect: 100-continue: not to be read before CONTINUE */
@@ -29,13 +33,13 @@ typedef struct {
     char *replay;       /**< what was read while is_kept: [0, replay_end), handed out up to replay_at */
     apr_size_t replay_size, replay_at, replay_end;
     apr_size_t expected; /**< first guess of the size; 0 = not known */
-    apr_bucket *lent;   /**< bucket behind the last piece */
+    int lent;           /**< so many first buckets of bb are behind the last piece */
     int status;         /**< TSGI_PIECE_ERROR: what the handler returns */
     apr_status_t error; /**< TSGI_PIECE_ERROR: why */
 } tsgi_body_t;
 
 typedef enum {
-    TSGI_PIECE_DATA,    /**< a piece: valid until the next call */
+    TSGI_PIECE_DATA,    /**< a piece, at most 128 KiB: valid until the next call */
     TSGI_PIECE_END,     /**< all has been handed out */
     TSGI_PIECE_BLOCKED, /**< the client has not sent more yet */
     TSGI_PIECE_WAIT,    /**< nothing is to be read now: HELD, or as much as may be kept */
@@ -43,7 +47,9 @@ typedef enum {
 } tsgi_piece_t;
 
 void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *request);
-tsgi_piece_t tsgi_body_next(tsgi_body_t *body, const char **data, apr_size_t *length);
+/** parts: room for TSGI_PIECE_PARTS; set for TSGI_PIECE_DATA, as are nparts and the sum of their lengths. */
+tsgi_piece_t tsgi_body_next(tsgi_body_t *body, struct iovec *parts, int *nparts,
+                            apr_size_t *length);
 /** @return 1 if next would say TSGI_PIECE_END without reading anything. */
 int tsgi_body_at_end(const tsgi_body_t *body);
 /** Reads a first piece, so that a body that cannot be right is found before a worker is asked. @return 0 on error. */

@@ -126,6 +126,8 @@ static tsgi_group_t *need_implicit(tsgi_check_t *check, tsgi_alias_t *alias)
     tsgi_server_conf_t *conf = conf_of(alias->server);
     if (conf->implicit == NULL) {
         conf->implicit = make_implicit(check, alias->server);
+        conf->implicit->file = alias->file;
+        conf->implicit->line = alias->line;
     }
     alias->implicit = conf->implicit;
     return alias->implicit;

@@ -6,14 +6,14 @@
 
 #include <errno.h>
 
-/* How often c->aborted is looked at, and how often input is tried, where no socket can be polled. */
+/* How often c->aborted is looked at where no socket can be polled. */
 #define GONE_TICK_MS 200
-#define INPUT_TICK_MS 5
 
 void tsgi_client_init(tsgi_client_t *client, request_rec *r)
 {
     client->c = r->connection;
     client->fd = -1;
+    client->silent_ticks = 0;
     if (r->connection->master == NULL) {
         apr_socket_t *socket = ap_get_conn_socket(r->connection);
         apr_os_sock_t fd;
@@ -32,10 +32,17 @@ static int poll_retry(struct pollfd *fds, nfds_t n, int timeout_ms)
     return rc;
 }
 
-static tsgi_wait_t wait_by_ticks(const tsgi_client_t *client, struct pollfd *fds, nfds_t n,
+/* How soon input is tried again: at once while the client uploads, rarely when it rests. */
+static int input_tick(tsgi_client_t *client)
+{
+    const int n = client->silent_ticks++;
+    return n < 16 ? 1 : n < 32 ? 5 : 20;
+}
+
+static tsgi_wait_t wait_by_ticks(tsgi_client_t *client, struct pollfd *fds, nfds_t n,
                                  int timeout_ms, int want_input)
 {
-    const int longest = want_input ? INPUT_TICK_MS : GONE_TICK_MS;
+    const int longest = want_input ? input_tick(client) : GONE_TICK_MS;
     const int tick = timeout_ms < longest ? timeout_ms : longest;
     const int rc = poll_retry(fds, n, tick);
     if (client->c->aborted) {
@@ -44,7 +51,7 @@ static tsgi_wait_t wait_by_ticks(const tsgi_client_t *client, struct pollfd *fds
     return rc != 0 || want_input ? TSGI_WAIT_READY : TSGI_WAIT_TIMEOUT;
 }
 
-tsgi_wait_t tsgi_client_wait(const tsgi_client_t *client, struct pollfd *fds, nfds_t n,
+tsgi_wait_t tsgi_client_wait(tsgi_client_t *client, struct pollfd *fds, nfds_t n,
                              int timeout_ms, int want_input)
 {
     if (client->c->aborted) {

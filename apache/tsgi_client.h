@@ -16,7 +16,8 @@
 
 typedef struct {
     conn_rec *c;
-    int fd; /**< −1: not to be polled */
+    int fd;           /**< −1: not to be polled */
+    int silent_ticks; /**< tries to read without success since the last byte; the caller zeroes it */
 } tsgi_client_t;
 
 typedef enum { TSGI_WAIT_TIMEOUT, TSGI_WAIT_READY, TSGI_WAIT_GONE } tsgi_wait_t;
@@ -27,7 +28,7 @@ void tsgi_client_init(tsgi_client_t *client, request_rec *r);
  * client has sent something. fds must have room for one more at fds[n].
  * @return TSGI_WAIT_READY also for want_input ticks of clients that cannot be polled: then just try to read.
  */
-tsgi_wait_t tsgi_client_wait(const tsgi_client_t *client, struct pollfd *fds, nfds_t n,
+tsgi_wait_t tsgi_client_wait(tsgi_client_t *client, struct pollfd *fds, nfds_t n,
                              int timeout_ms, int want_input);
 
 #endif

@@ -32,28 +32,31 @@ typedef enum {
 
 /** Options of a group, one member per row of the table in tsgi_options.c; defaults stand there. */
 typedef struct {
-    apr_int64_t processes;        /**< workers per application group */
-    apr_int64_t concurrency;      /**< most requests one worker has in hand (threads= is a synonym) */
-    const char *user;             /**< name or #uid; NULL = Apache's User */
-    const char *group;            /**< name or #gid; NULL = the user's, or Apache's Group */
-    const char *supplementary_groups; /**< "a,b"; NULL = the user's own (initgroups); "" = none */
+    apr_int64_t processes; /**< workers per application group */
+    /** most requests one worker has in hand (threads= is a synonym) */
+    apr_int64_t concurrency;
+    const char *user;  /**< name or #uid; NULL = Apache's User */
+    const char *group; /**< name or #gid; NULL = the user's, or Apache's Group */
+    /** "a,b"; NULL = the user's own (initgroups); "" = none */
+    const char *supplementary_groups;
     apr_int64_t umask;
-    const char *home;             /**< working directory; NULL = the script's directory */
-    const char *node;             /**< absolute path; NULL = TSGINode of the server */
+    const char *home; /**< working directory; NULL = the script's directory */
+    const char *node; /**< absolute path; NULL = TSGINode of the server */
     apr_array_header_t *node_args; /**< const char *, in order */
-    apr_array_header_t *env;      /**< const char * "NAME=value", in order */
-    const char *env_file;         /**< absolute path or NULL */
-    const char *display_name;     /**< %{GROUP} already expanded; NULL = default titles */
+    apr_array_header_t *env;       /**< const char * "NAME=value", in order */
+    const char *env_file;          /**< absolute path or NULL */
+    const char *display_name; /**< %{GROUP} already expanded; NULL = default titles */
     apr_int64_t listen_backlog;
-    const char *socket_user;      /**< NULL = Apache's User */
+    const char *socket_user; /**< NULL = Apache's User */
     const char *lang, *locale;
-    apr_int64_t cpu_priority;     /**< nice value −20..19 */
+    apr_int64_t cpu_priority;      /**< nice value −20..19 */
     apr_int64_t no_new_privileges; /**< 1 = on */
-    apr_int64_t start;            /**< tsgi_start_t */
+    apr_int64_t start;             /**< tsgi_start_t */
     const char *script_root;
-    apr_int64_t limit_files, limit_processes; /**< RLIMIT_NOFILE, RLIMIT_NPROC; TSGI_UNSET = inherited */
-    const char *inspect;          /**< "[host:]port" or NULL */
-    apr_int64_t connect_timeout, queue_timeout, socket_timeout; /**< ms */
+    /** RLIMIT_NOFILE, RLIMIT_NPROC; TSGI_UNSET = inherited */
+    apr_int64_t limit_files, limit_processes;
+    const char *inspect; /**< "[host:]port" or NULL */
+    apr_int64_t connect_timeout, queue_timeout, socket_timeout;      /**< ms */
     apr_int64_t startup_timeout, graceful_timeout, shutdown_timeout; /**< ms */
 } tsgi_options_t;
 
@@ -69,48 +72,53 @@ typedef struct {
 
 /** An application group: the scripts that share one set of workers. */
 typedef struct {
-    const char *name;            /**< "" = %{GLOBAL} */
+    const char *name; /**< "" = %{GLOBAL} */
     struct tsgi_group_t *group;
     int pattern;                 /**< scripts are literal root directories, not files */
     apr_array_header_t *scripts; /**< const char *: absolute paths, unique */
     tsgi_start_t start;
-    tsgi_slots_t *slots;         /**< set by tsgi_generation_attach(); NULL if the group has an error */
+    /** set by tsgi_generation_attach(); NULL if the group has an error */
+    tsgi_slots_t *slots;
 } tsgi_app_t;
 
 /** A process group. One per TSGIDaemonProcess, plus the implicit ones made by tsgi_config_check(). */
 typedef struct tsgi_group_t {
     const char *name;
-    server_rec *server;       /**< where it is defined: visibility and log */
-    const char *file;         /**< of the directive, for messages; NULL if implicit */
+    server_rec *server; /**< where it is defined: visibility and log */
+    /** of the directive, or of the alias that an implicit one is for */
+    const char *file;
     int line;
     int implicit;
     tsgi_options_t options;
     tsgi_identity_t identity;
-    const char *node;         /**< resolved: options.node, TSGINode, or PATH search */
-    const char *error;        /**< what is wrong with it (restart only); its requests get 503 */
-    apr_array_header_t *apps; /**< tsgi_app_t * */
-    apr_hash_t *apps_by_name; /**< name → tsgi_app_t * */
+    const char *node;  /**< resolved: options.node, TSGINode, or PATH search */
+    const char *error; /**< what is wrong with it (restart only); its requests get 503 */
+    apr_array_header_t *apps;      /**< tsgi_app_t * */
+    apr_hash_t *apps_by_name;      /**< name → tsgi_app_t * */
     tsgi_generation_t *generation; /**< set by tsgi_generation_attach(); NULL if error */
 } tsgi_group_t;
 
 /** One TSGIScriptAlias or TSGIScriptAliasMatch. */
 typedef struct {
-    const char *url;          /**< URL-path as written, or the regular expression */
-    ap_regex_t *regex;        /**< NULL: literal */
-    const char *script;       /**< absolute path, or the pattern's target with $1 … */
-    const char *script_root;  /**< pattern: literal root with trailing slash ("/" = none, the group's
-                                   script-root= counts); NULL: one exact script */
+    const char *url;    /**< URL-path as written, or the regular expression */
+    ap_regex_t *regex;  /**< NULL: literal */
+    const char *script; /**< absolute path, or the pattern's target with $1 … */
+    /** pattern: literal root with trailing slash ("/" = none, the group's script-root= counts);
+     *  NULL: one exact script */
+    const char *script_root;
     const char *process_group;     /**< alias option or NULL */
     const char *application_group; /**< alias option or NULL, as written */
     tsgi_pass_t pass_authorization;
-    server_rec *server;       /**< where it is defined; virtual hosts may inherit it from there */
+    /** where it is defined; virtual hosts may inherit it from there */
+    server_rec *server;
     const char *file;
     int line;
-    const char *error;        /**< what is wrong with it (restart only); its requests get 503 */
+    const char *error; /**< what is wrong with it (restart only); its requests get 503 */
     /* Set by tsgi_config_check(): */
-    const char *server_name;  /**< what %{SERVER} stands for: name[:port] of `server` */
-    const char *resource;     /**< what %{RESOURCE} stands for: name[:port]|url */
-    tsgi_group_t *implicit;   /**< the implicit group of `server`, NULL if nothing needs one */
+    const char *server_name; /**< what %{SERVER} stands for: name[:port] of `server` */
+    const char *resource;    /**< what %{RESOURCE} stands for: name[:port]|url */
+    /** the implicit group of `server`, NULL if nothing needs one */
+    tsgi_group_t *implicit;
 } tsgi_alias_t;
 
 /** A process group's name in TSGIProcessGroup or TSGIRestrictProcess: checked when all is read. */
@@ -123,16 +131,17 @@ typedef struct {
 } tsgi_reference_t;
 
 typedef struct {
-    apr_array_header_t *aliases;  /**< tsgi_alias_t *, in the order of the configuration */
-    const char *process_group;    /**< NULL = unset */
+    apr_array_header_t *aliases; /**< tsgi_alias_t *, in the order of the configuration */
+    const char *process_group;   /**< NULL = unset */
     const char *application_group;
-    const char *node;             /**< TSGINode */
+    const char *node; /**< TSGINode */
     tsgi_pass_t pass_authorization;
     apr_array_header_t *restrict_process; /**< const char *; NULL = unset */
-    apr_array_header_t *dir_groups; /**< tsgi_override_t * (tsgi_section.h): TSGIProcessGroup in sections */
+    /** tsgi_override_t * (tsgi_section.h): TSGIProcessGroup in sections */
+    apr_array_header_t *dir_groups;
     apr_array_header_t *dir_applications; /**< the same for TSGIApplicationGroup */
-    int dir_restricts;            /**< a <Location>/<Directory> has a TSGIRestrictProcess */
-    tsgi_group_t *implicit;       /**< set by tsgi_config_check() where it is needed */
+    int dir_restricts;      /**< a <Location>/<Directory> has a TSGIRestrictProcess */
+    tsgi_group_t *implicit; /**< set by tsgi_config_check() where it is needed */
 } tsgi_server_conf_t;
 
 typedef struct {
@@ -144,9 +153,10 @@ typedef struct {
 
 /** Settings of the whole httpd: runtime directory and the groups by name. Userdata on pconf. */
 typedef struct {
-    const char *runtime_dir;  /**< TSGIRuntimeDir, absolute; default DEFAULT_REL_RUNTIMEDIR */
-    apr_array_header_t *groups; /**< tsgi_group_t *, explicit first */
-    apr_hash_t *groups_by_name; /**< name → explicit tsgi_group_t * */
+    /** TSGIRuntimeDir, absolute; default DEFAULT_REL_RUNTIMEDIR */
+    const char *runtime_dir;
+    apr_array_header_t *groups;     /**< tsgi_group_t *, explicit first */
+    apr_hash_t *groups_by_name;     /**< name → explicit tsgi_group_t * */
     apr_array_header_t *references; /**< tsgi_reference_t * */
 } tsgi_global_conf_t;
 
@@ -158,7 +168,7 @@ void *tsgi_config_merge_dir(apr_pool_t *p, void *base, void *add);
 
 /** The global settings of the configuration being read or in force. Never NULL. */
 tsgi_global_conf_t *tsgi_config_global(apr_pool_t *pconf);
-/** @return 1 if httpd restarts: then none of our errors may stop it (DESIGN section 2). */
+/** @return 1 if httpd restarts: then none of our errors may stop it with all its sites. */
 int tsgi_config_is_restart(void);
 
 /**
@@ -167,25 +177,30 @@ int tsgi_config_is_restart(void);
  * (tsgi_probe.h). @return OK, or HTTP_INTERNAL_SERVER_ERROR after a message with file, line and remedy; at a
  * restart always OK: what is wrong is logged and stands in tsgi_group_t.error.
  */
-int tsgi_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+int tsgi_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                      server_rec *s);
 
 /**
  * post_config hook, when httpd has opened its logs: a notice for each implicit group (once, at the
  * start), warnings for aliases that never match.
  */
-int tsgi_config_announce(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+int tsgi_config_announce(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                         server_rec *s);
 
 /* ---- per request, in Apache children ------------------------------------------------ */
 
 /** Where a request goes. Lives in r->pool. */
 typedef struct {
     const tsgi_alias_t *alias;
-    const char *mount;      /**< the part of r->uri that the alias matched; "" at the root */
-    const char *path_info;  /**< decoded, the rest of r->uri; "" or begins with "/" */
-    apr_uint32_t mount_length; /**< bytes of the raw request target that the mount covers */
-    const char *script;     /**< absolute path of the script; r->filename may differ when it is missing */
-    const char *target;     /**< the request target to send: r->unparsed_uri, or rebuilt if r->uri was rewritten */
-    tsgi_group_t *group;    /**< set by tsgi_map_route() */
+    const char *mount; /**< the part of r->uri that the alias matched; "" at the root */
+    const char *path_info; /**< decoded, the rest of r->uri; "" or begins with "/" */
+    /** bytes of the raw request target that the mount covers */
+    apr_uint32_t mount_length;
+    /** absolute path of the script; r->filename may differ when it is missing */
+    const char *script;
+    /** the request target to send: r->unparsed_uri, or rebuilt if r->uri was rewritten */
+    const char *target;
+    tsgi_group_t *group; /**< set by tsgi_map_route() */
     tsgi_app_t *app;
     tsgi_pass_t pass_authorization;
 } tsgi_route_t;

@@ -210,6 +210,9 @@ long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, in
         parts++;
         nparts--;
     }
+    while (nparts > 0 && parts[nparts - 1].iov_len == 0) {
+        nparts--;
+    }
     if (nparts == 0) {
         return 0;
     }

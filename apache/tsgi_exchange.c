@@ -43,7 +43,13 @@ typedef enum {
     STEP_FAIL   /* x->error says why */
 } step_t;
 
-enum { PART_HEAD, PART_FRAME, PART_DATA, PART_END, PART_COUNT };
+enum {
+    PART_HEAD,
+    PART_FRAME,
+    PART_DATA,
+    PART_END = PART_DATA + TSGI_PIECE_PARTS,
+    PART_COUNT
+};
 
 typedef struct {
     request_rec *r;
@@ -67,6 +73,7 @@ typedef struct {
     int is_broken;     /* writing failed: only what is queued can still be read */
     int is_leaving;    /* GOAWAY: the connection is not used again */
     int wants_write, wants_client; /* what the next wait is for, besides the worker's bytes */
+    int has_more;       /* push() stopped before anything stopped it */
     uint32_t data_left; /* of the DATA frame whose header was consumed */
     int is_last_data;   /* that frame has FIN */
     char *spare;        /* memory for the next piece of body, or NULL */
@@ -414,23 +421,22 @@ static void queue_end(exchange_t *x)
 /* Puts the next piece of the body into parts, if there is one now. */
 static step_t queue_body(exchange_t *x)
 {
-    const char *data;
     apr_size_t length;
+    int nparts;
 
     x->wants_client = 0;
     if (x->is_body_sent || x->is_broken) {
         return STEP_MORE;
     }
-    switch (tsgi_body_next(&x->body, &data, &length)) {
+    switch (tsgi_body_next(&x->body, &x->parts[PART_DATA], &nparts, &length)) {
     case TSGI_PIECE_DATA:
-        /* httpd's buckets and the replay buffer are far below TSGI_MAX_DATA. */
         if (length > TSGI_MAX_DATA) {
             return fail(x, TSGI_FAIL_MEMORY);
         }
         tsgi_frame_encode(x->frame, TSGI_T_BODY, 0, (uint32_t)length);
         x->parts[PART_FRAME] = (struct iovec){x->frame, sizeof(x->frame)};
-        x->parts[PART_DATA] = (struct iovec){(void *)(uintptr_t)data, length};
         x->idle_since = 0;
+        x->client.silent_ticks = 0;
         if (tsgi_body_at_end(&x->body)) {
             queue_end(x);
         }
@@ -462,7 +468,7 @@ static step_t push(exchange_t *x)
     tsgi_connection_t *connection = x->lease.connection;
     size_t budget = SEND_BUDGET;
 
-    x->wants_write = 0;
+    x->wants_write = x->has_more = 0;
     while (!x->is_broken) {
         if (parts_empty(x, PART_FRAME)) {
             const step_t step = queue_body(x);
@@ -495,6 +501,7 @@ static step_t push(exchange_t *x)
             connection->is_authed = 1;
         }
         if ((size_t)n >= budget) {
+            x->has_more = 1;
             break;
         }
         budget -= (size_t)n;
@@ -507,7 +514,7 @@ static step_t push(exchange_t *x)
 static int is_work_pending(const exchange_t *x)
 {
     return x->wants_write || x->wants_client || x->reply.is_dirty || x->data_left > 0 ||
-           !parts_empty(x, PART_HEAD);
+           x->has_more;
 }
 
 /* Receives without waiting. @return as tsgi_connection_fill(). */
@@ -659,10 +666,7 @@ static step_t receive(exchange_t *x)
         /* Then again from the top: the blocking read is the cheaper wait. */
         return after_output(x, tsgi_reply_flush(&x->reply));
     }
-    if (!parts_empty(x, PART_HEAD) && !x->wants_write) {
-        return STEP_MORE; /* only the budget of push() was used up */
-    }
-    return wait_for_events(x);
+    return x->has_more ? STEP_MORE : wait_for_events(x);
 }
 
 /* ---- attempts ----------------------------------------------------------------------- */

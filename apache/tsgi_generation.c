@@ -413,7 +413,10 @@ void tsgi_generation_tick(tsgi_process_t *process)
             next = due;
         }
     }
-    if (next != 0) {
+    if (process->generations == NULL) {
+        tsgi_log_end(process);
+    }
+    else if (next != 0) {
         tsgi_timer_arm(process, next);
     }
 }
@@ -445,9 +448,6 @@ int tsgi_generation_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t 
     retire_unseen(&pass);
     if (pass.process->generations != NULL) {
         (void)tsgi_log_start(pass.process, s);
-    }
-    else {
-        tsgi_log_end(pass.process);
     }
     supervisors_bring_up(pass.process);
     tsgi_generation_tick(pass.process);

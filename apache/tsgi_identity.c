@@ -299,6 +299,17 @@ static const char *resolve_oneself(apr_pool_t *p, const tsgi_options_t *options,
     if (error == NULL && options->group != NULL) {
         error = resolve_group(p, "group", options->group, &asked.gid);
     }
+    if (error == NULL && options->socket_user != NULL) {
+        tsgi_identity_t owner = {0};
+        error = resolve_user(p, "socket-user", options->socket_user, &owner);
+        if (error == NULL && owner.uid != out->uid) {
+            error =
+                apr_psprintf(p,
+                             "socket-user=%s: Apache runs as %s and not as root, so its "
+                             "sockets are its own; leave the option out",
+                             options->socket_user, out->name);
+        }
+    }
     return error != NULL ? error : check_oneself(p, options, out, &asked);
 }
 

@@ -306,8 +306,8 @@ static const char *describe(apr_pool_t *p, const tsgi_probe_item_t *item,
             "or %s to own it: change the owner, or run the group as that user",
             found->detail, identity->name, identity->name);
     case WORLD_WRITABLE:
-        return "everybody may write to it; expected a file that only its owner (and "
-               "group) may "
+        return "it is world-writable; expected a file that only its owner (and group) "
+               "may "
                "write: chmod o-w";
     default:
         return NULL;

@@ -56,11 +56,17 @@ static void forget_in_child(void)
     }
 }
 
-/* Another build of the module takes over (LoadModule names another file since the last restart). */
+/*
+ * Another build of the module takes over (LoadModule names another file since the last restart). No
+ * configuration is read into this one any more, so it must not know a server_rec any longer; from
+ * here on it only sees its supervisors end, and is there when httpd exits.
+ */
 static void retire_all(void *data)
 {
     tsgi_process_t *process = data;
+    process->log.server = NULL;
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        g->server = NULL;
         if (g->state != TSGI_GEN_DEAD) {
             tsgi_supervisor_drain(g->supervisor);
         }

@@ -6,7 +6,7 @@
 // CMake in a checkout; an installed package has no cmake-js, so plain cmake does it there.
 // TSGI_WERROR=1 in the environment makes warnings errors.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +83,7 @@ export function buildNative(variant = 'release', target = undefined) {
   const values = {
     ...variants[variant],
     TSGI_WERROR: process.env.TSGI_WERROR ? 'ON' : 'OFF',
+    CMAKE_HOME_DIRECTORY: root, // the tree may have been moved or copied
   };
   const env = variant === 'fuzz' ? { CC: 'clang', CXX: 'clang++' } : {};
   const jobs = String(availableParallelism());
@@ -97,7 +98,10 @@ export function buildNative(variant = 'release', target = undefined) {
       : run(command, args, env);
 
   if (!isConfigured(out, values)) {
-    const pairs = Object.entries(values);
+    // CMake would refuse a cache of another place or of another generator.
+    rmSync(join(out, 'CMakeCache.txt'), { force: true });
+    rmSync(join(out, 'CMakeFiles'), { recursive: true, force: true });
+    const pairs = Object.entries(values).filter(([name]) => name !== 'CMAKE_HOME_DIRECTORY');
     if (cmakeJs) {
       const options = pairs.map(([name, value]) => `--CD${name}=${value}`);
       locked(process.execPath, [

@@ -28,8 +28,7 @@ export const errorTable = {
     status: 503,
   },
   504: {
-    text:
-      'worker {slot} of {application} could not be started: {reason}. Next try in {seconds} s',
+    text: 'worker {slot} of {application} could not be started: {reason}. Next try in {seconds} s',
     status: 503,
   },
   505: {
@@ -46,8 +45,7 @@ export const errorTable = {
   },
   507: { text: 'worker {slot} of {application} (pid {pid}) ended: {how}; another is started' },
   508: {
-    text:
-      'worker {slot} of {application} (pid {pid}) did not finish within {seconds} s and is killed',
+    text: 'worker {slot} of {application} (pid {pid}) did not finish within {seconds} s and is killed',
   },
   509: { text: '{count} log lines were dropped because Apache did not read them in time' },
   510: {
@@ -73,8 +71,7 @@ export const errorTable = {
   },
   603: { text: 'script {script} is not a regular file but {kind}', status: 403 },
   604: {
-    text:
-      'script {script} belongs to uid {uid}; expected root or {user}, the user of the process group: chown it',
+    text: 'script {script} belongs to uid {uid}; expected root or {user}, the user of the process group: chown it',
     status: 403,
   },
   605: {
@@ -96,8 +93,7 @@ export const errorTable = {
     status: 500,
   },
   610: {
-    text:
-      'the app {script} called process.exit({status}) while it was loaded; expected it to listen or to export an app',
+    text: 'the app {script} called process.exit({status}) while it was loaded; expected it to listen or to export an app',
     status: 500,
   },
   611: {
@@ -113,8 +109,7 @@ export const errorTable = {
     status: 500,
   },
   613: {
-    text:
-      'the app {script} exports {came} as {name}; expected {expected}',
+    text: 'the app {script} exports {came} as {name}; expected {expected}',
     status: 500,
   },
   614: {
@@ -124,8 +119,7 @@ export const errorTable = {
     status: 500,
   },
   615: {
-    text:
-      'the app {script} needs {feature}, which type stripping does not support; it is started again with tsx',
+    text: 'the app {script} needs {feature}, which type stripping does not support; it is started again with tsx',
     status: 500,
   },
   616: { text: 'the worker has lost its supervisor before it began; it ends' },
@@ -184,7 +178,9 @@ export const errorTable = {
   714: { text: 'the app answered with status {status}; expected one from 200 to 999' },
   715: { text: 'the app could not be loaded: {reason}' },
   720: { text: 'TSGI is not kept to: {reason}' },
-  790: { text: 'a connection to the worker was turned away, its user is none that may connect: {reason}' },
+  790: {
+    text: 'a connection to the worker was turned away, its user is none that may connect: {reason}',
+  },
   791: { text: 'a connection to the worker was turned away, its secret is wrong: {reason}' },
   792: {
     text:

@@ -196,5 +196,4 @@ export interface NativeAddon {
   writePacket(fd: number, packet: Uint8Array): number;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- the addon's own surface, typed above
 export const native = createRequire(__filename)('./tsgi.node') as NativeAddon;

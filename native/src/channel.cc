@@ -10,31 +10,30 @@ namespace tsgi {
 
 Napi::Function Channel::Define(Napi::Env env)
 {
-    return DefineClass(
-        env, "Channel",
-        {
-            InstanceAccessor<&Channel::JsEvents>("events"),
-            InstanceAccessor<&Channel::JsPayloads>("payloads"),
-            InstanceAccessor<&Channel::JsProgress>("progress"),
-            InstanceAccessor<&Channel::JsInHand>("inHand"),
-            InstanceMethod<&Channel::JsStart>("start"),
-            InstanceMethod<&Channel::JsStarted>("started"),
-            InstanceMethod<&Channel::JsSendContinue>("sendContinue"),
-            InstanceMethod<&Channel::JsInform>("inform"),
-            InstanceMethod<&Channel::JsRespond>("respond"),
-            InstanceMethod<&Channel::JsWrite>("write"),
-            InstanceMethod<&Channel::JsEnd>("end"),
-            InstanceMethod<&Channel::JsAbort>("abort"),
-            InstanceMethod<&Channel::JsRefuse>("refuse"),
-            InstanceMethod<&Channel::JsLog>("log"),
-            InstanceMethod<&Channel::JsPause>("pause"),
-            InstanceMethod<&Channel::JsResume>("resume"),
-            InstanceMethod<&Channel::JsDrain>("drain"),
-            InstanceMethod<&Channel::JsFlush>("flush"),
-            InstanceMethod<&Channel::JsClose>("close"),
-            InstanceMethod<&Channel::JsRef>("ref"),
-            InstanceMethod<&Channel::JsUnref>("unref"),
-        });
+    return DefineClass(env, "Channel",
+                       {
+                           InstanceAccessor<&Channel::JsEvents>("events"),
+                           InstanceAccessor<&Channel::JsPayloads>("payloads"),
+                           InstanceAccessor<&Channel::JsProgress>("progress"),
+                           InstanceAccessor<&Channel::JsInHand>("inHand"),
+                           InstanceMethod<&Channel::JsStart>("start"),
+                           InstanceMethod<&Channel::JsStarted>("started"),
+                           InstanceMethod<&Channel::JsSendContinue>("sendContinue"),
+                           InstanceMethod<&Channel::JsInform>("inform"),
+                           InstanceMethod<&Channel::JsRespond>("respond"),
+                           InstanceMethod<&Channel::JsWrite>("write"),
+                           InstanceMethod<&Channel::JsEnd>("end"),
+                           InstanceMethod<&Channel::JsAbort>("abort"),
+                           InstanceMethod<&Channel::JsRefuse>("refuse"),
+                           InstanceMethod<&Channel::JsLog>("log"),
+                           InstanceMethod<&Channel::JsPause>("pause"),
+                           InstanceMethod<&Channel::JsResume>("resume"),
+                           InstanceMethod<&Channel::JsDrain>("drain"),
+                           InstanceMethod<&Channel::JsFlush>("flush"),
+                           InstanceMethod<&Channel::JsClose>("close"),
+                           InstanceMethod<&Channel::JsRef>("ref"),
+                           InstanceMethod<&Channel::JsUnref>("unref"),
+                       });
 }
 
 Channel::Channel(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Channel>(info)
@@ -157,8 +156,8 @@ void Channel::CallOnLog()
 {
     for (const LogLine &line : server_->TakeLog()) {
         if (!on_log_.IsEmpty()) {
-            Call(on_log_,
-                 {Napi::Number::New(Env(), line.code), Napi::String::New(Env(), line.text)});
+            Call(on_log_, {Napi::Number::New(Env(), line.code),
+                           Napi::String::New(Env(), line.text)});
         }
     }
 }

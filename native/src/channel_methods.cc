@@ -159,8 +159,9 @@ static bool CheckBody(napi_env env, napi_value body, bool *has_body)
         void *bytes = nullptr;
         if (napi_is_buffer(env, body, &is_bytes) != napi_ok || !is_bytes ||
             napi_get_buffer_info(env, body, &bytes, &length) != napi_ok) {
-            ThrowTypeError(env, "ERR_INVALID_ARG_TYPE",
-                           "a piece of a body is expected to be a string or a Uint8Array");
+            ThrowTypeError(
+                env, "ERR_INVALID_ARG_TYPE",
+                "a piece of a body is expected to be a string or a Uint8Array");
             return false;
         }
     }

@@ -11,7 +11,9 @@
 
 namespace tsgi {
 
-Connection::Connection(Server *server, Fd fd) : server_(server), fd_(std::move(fd)) {}
+Connection::Connection(Server *server, Fd fd) : server_(server), fd_(std::move(fd))
+{
+}
 
 Connection::~Connection() = default;
 
@@ -165,7 +167,8 @@ size_t Connection::Waiting()
 
 void Connection::OutOfMemory()
 {
-    server_->Log(kLogResources, "no memory for what is to be sent; a connection is closed");
+    server_->Log(kLogResources,
+                 "no memory for what is to be sent; a connection is closed");
     Close();
 }
 

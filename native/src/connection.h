@@ -176,7 +176,7 @@ class Connection {
     bool begun_ = false;       /**< something of the exchange was answered */
     bool wants_write_ = false; /**< the kernel's buffer is full */
     bool was_high_ = false;    /**< the app was told to pause, and waits for DRAIN */
-    uint32_t body_left_ = 0;       /**< of the BODY frame that is being read */
+    uint32_t body_left_ = 0;   /**< of the BODY frame that is being read */
     std::vector<uint8_t> partial_; /**< a frame, but for BODY, that has not come whole */
     Output output_;
 };

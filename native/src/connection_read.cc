@@ -163,10 +163,10 @@ void Connection::HandleAuth(const tsgi_frame_t &frame, const uint8_t *payload)
         return;
     }
     if (!tsgi_version_accepted(auth.major, auth.minor)) {
-        server_->Log(kLogVersion,
-                     "expected version " + std::to_string(TSGI_WIRE_MAJOR) + "." +
-                         std::to_string(TSGI_WIRE_MINOR) + ", the peer speaks " +
-                         std::to_string(auth.major) + "." + std::to_string(auth.minor));
+        server_->Log(kLogVersion, "expected version " + std::to_string(TSGI_WIRE_MAJOR) +
+                                      "." + std::to_string(TSGI_WIRE_MINOR) +
+                                      ", the peer speaks " + std::to_string(auth.major) +
+                                      "." + std::to_string(auth.minor));
         Close();
         return;
     }

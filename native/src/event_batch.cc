@@ -56,8 +56,7 @@ void EventBatch::AddRequest(int32_t id, const uint8_t *payload, size_t n,
                                   &text) != napi_ok) {
         text = nullptr;
     }
-    const size_t total =
-        kRequestInts + kHeaderInts * headers.left + kVarInts * vars.left;
+    const size_t total = kRequestInts + kHeaderInts * headers.left + kVarInts * vars.left;
     const size_t at = ints_.size();
     ints_.resize(at + total);
     int32_t *out = &ints_[at];
@@ -152,8 +151,8 @@ static size_t Elements(napi_env env, napi_value array, int32_t **data)
     napi_typedarray_type type;
     size_t length = 0;
     void *memory = nullptr;
-    if (napi_get_typedarray_info(env, array, &type, &length, &memory, nullptr,
-                                 nullptr) != napi_ok ||
+    if (napi_get_typedarray_info(env, array, &type, &length, &memory, nullptr, nullptr) !=
+            napi_ok ||
         memory == nullptr) {
         length = 0;
     }

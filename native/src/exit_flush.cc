@@ -48,8 +48,8 @@ void FlushAll()
     using Clock = std::chrono::steady_clock;
     const auto deadline = Clock::now() + std::chrono::milliseconds(kExitFlushMs);
     for (const Entry &entry : EntriesOfThisThread()) {
-        const auto left =
-            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            deadline - Clock::now());
         entry.flushable->FlushAtExit(std::max(0, static_cast<int>(left.count())));
     }
 }

@@ -142,7 +142,8 @@ static Napi::Value WritePacket(const Napi::CallbackInfo &info)
 }
 
 template <typename Function>
-static void Define(Napi::Env env, Napi::Object exports, const char *name, Function function)
+static void Define(Napi::Env env, Napi::Object exports, const char *name,
+                   Function function)
 {
     exports.Set(name, Napi::Function::New(env, function, name));
 }

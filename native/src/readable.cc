@@ -35,7 +35,8 @@ ReadableWatcher::ReadableWatcher(const Napi::CallbackInfo &info)
         ThrowErrno(env, -error, "uv_poll_init");
         return;
     }
-    on_readable_ = std::make_unique<Callback>(info[1].As<Napi::Function>(), "TSGIREADABLE");
+    on_readable_ =
+        std::make_unique<Callback>(info[1].As<Napi::Function>(), "TSGIREADABLE");
     loop_->Add(this);
 }
 

@@ -158,8 +158,8 @@ void Server::Accept()
 /* @return false when there is nothing more to accept now. */
 bool Server::AcceptOne()
 {
-    Fd fd(accept4(options_.listener.get(), nullptr, nullptr,
-                  SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd fd(
+        accept4(options_.listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
         switch (errno) {
         case EINTR:
@@ -199,7 +199,8 @@ bool Server::IsWelcome(int fd)
     struct ucred peer = {};
     socklen_t size = sizeof(peer);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-        Log(kLogPeer, std::string("a connection without credentials: ") + strerror(errno));
+        Log(kLogPeer,
+            std::string("a connection without credentials: ") + strerror(errno));
         return false;
     }
     if (peer.uid == 0 || static_cast<int64_t>(peer.uid) == options_.peer_uid) {
@@ -244,7 +245,8 @@ void Server::OnPrepare(uv_prepare_t *handle)
     self->BuryGone();
     if (self->SomethingToDo()) {
         /* Poll must not block; what came by then goes into the same batch. */
-        uv_timer_start(self->wake_.get(), [](uv_timer_t *) {}, 0, 0);
+        uv_timer_start(
+            self->wake_.get(), [](uv_timer_t *) {}, 0, 0);
     }
 }
 

@@ -141,7 +141,8 @@ void Watch::Link::OnEnd()
 void Watch::Link::Post(Message message)
 {
     auto *data = new Message(std::move(message));
-    if (napi_call_threadsafe_function(function_, data, napi_tsfn_nonblocking) != napi_ok) {
+    if (napi_call_threadsafe_function(function_, data, napi_tsfn_nonblocking) !=
+        napi_ok) {
         delete data; /* the environment ends */
     }
 }

@@ -38,7 +38,9 @@ class Watch : public Napi::ObjectWrap<Watch>, private Closable {
     /** Between thread and loop; owned by the thread-safe function's finalizer. */
     class Link : public WatchThread::Sink {
       public:
-        explicit Link(Watch *owner) : owner_(owner) {}
+        explicit Link(Watch *owner) : owner_(owner)
+        {
+        }
         void OnLine(std::string line) override;
         void OnEnd() override;
 

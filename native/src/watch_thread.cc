@@ -148,7 +148,8 @@ void WatchThread::TakeLines(const char *bytes, size_t n)
 {
     while (n > 0) {
         const char *newline = static_cast<const char *>(memchr(bytes, '\n', n));
-        const size_t piece = newline == nullptr ? n : static_cast<size_t>(newline - bytes);
+        const size_t piece =
+            newline == nullptr ? n : static_cast<size_t>(newline - bytes);
         if (!skipping_) {
             line_.append(bytes, piece);
             skipping_ = line_.size() > kLongestLine;

@@ -14,7 +14,7 @@ import {
   S_SERVER_NAME,
   S_URI,
 } from './head.ts';
-import type { HostedRequest } from './request.ts';
+import type { HostedRequest } from './incoming.ts';
 import { kExchange } from './response.ts';
 
 const kFacts = Symbol('tsgi.facts');

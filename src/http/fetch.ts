@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import type { ErrorDetails, ErrorNumber } from '../errors.ts';
 import { TsgiError } from '../errors.ts';
 import { reasonOf } from './exchange.ts';
-import { exchangeOf } from './request.ts';
+import { exchangeOf } from './incoming.ts';
 import { describe } from './start.ts';
 
 export type FetchHandler = (request: Request) => Response | Promise<Response>;

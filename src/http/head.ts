@@ -64,6 +64,8 @@ export class Head {
   readonly minor: number;
   /** Name, value, name, value … in the order and case of the wire. */
   readonly rawHeaders: string[];
+  /** False if there is surely no Expect header: a request's `headers` need not be made to know. */
+  readonly mayHaveExpect: boolean;
   readonly #text: string;
   /** [offset, length] of each string, then [name, length, value, length] of each variable. */
   readonly #places: number[];
@@ -88,6 +90,7 @@ export class Head {
     this.minor = major > 1 || (major === 1 && int(REQ_HTTP_MINOR) > 0) ? 1 : 0;
     this.#text = text;
     this.rawHeaders = readFields(events, at + REQ_FIELDS, int(REQ_HEADERS), text, tokenNames);
+    this.mayHaveExpect = this.rawHeaders.some(isExpect);
     const variables = at + REQ_FIELDS + int(REQ_HEADERS) * FIELD_INTS;
     this.#places = copyPlaces(events, at + REQ_STRINGS, variables, int(REQ_VARS));
   }
@@ -140,6 +143,11 @@ export class Head {
     const length = this.#places[index + 1] ?? 0;
     return length === 0 ? '' : this.#text.substring(offset, offset + length);
   }
+}
+
+/** Called with names and values alike; a value of that kind is no harm, only slower. */
+function isExpect(text: string): boolean {
+  return text.length === 6 && text.toLowerCase() === 'expect';
 }
 
 function readFields(

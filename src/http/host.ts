@@ -135,7 +135,7 @@ export class Host implements HostContext {
       if (kind === EVENT_REQUEST) {
         // Should this app end the process, the requests behind it go to other workers.
         progress[0] = at;
-        this.#takeRequest(events, at, id, String(payload));
+        this.#tryRequest(events, at, id, String(payload));
       } else this.#takeEvent(kind, id, payload);
       at += events[at + 3] ?? 0;
     }
@@ -150,6 +150,15 @@ export class Host implements HostContext {
       this.native.fatalException(error);
     }
     if (kind === EVENT_FINISH || kind === EVENT_CLOSE) this.forget(id);
+  }
+
+  /** A server may have been made with classes of its own, whose code can throw. */
+  #tryRequest(events: Int32Array, at: number, id: number, text: string): void {
+    try {
+      this.#takeRequest(events, at, id, text);
+    } catch (error) {
+      this.native.fatalException(error);
+    }
   }
 
   #takeRequest(events: Int32Array, at: number, id: number, text: string): void {

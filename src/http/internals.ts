@@ -2,9 +2,10 @@
  * What of Node's own http classes is not in their public types, typed by hand for Node 20 to 26. The
  * names are internal but old; test/http runs against every Node that is supported.
  */
-import type { IncomingMessage, OutgoingHttpHeaders, Server } from 'node:http';
-import { ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { HIGH_WATER } from './exchange.ts';
 
 export type WriteCallback = (error?: Error | null) => void;
 
@@ -56,7 +57,6 @@ interface ServerInternals extends Server {
   [symbol: symbol]: unknown;
   joinDuplicateHeaders?: boolean;
   rejectNonStandardBodyWrites?: boolean;
-  requireHostHeader?: boolean;
 }
 
 type RequestClass = new (socket: Duplex) => RequestInternals;
@@ -71,9 +71,17 @@ export interface ServerPlan {
   readonly Response: ResponseClass;
   readonly responseOptions: { highWaterMark: number; rejectNonStandardBodyWrites: boolean };
   readonly joinDuplicateHeaders: boolean;
-  readonly requireHostHeader: boolean;
   readonly uniqueHeadersSymbol: symbol | undefined;
   readonly uniqueHeaders: unknown;
+}
+
+/** Node 26 ends `req.signal` with the socket, but not after a response; there is nothing before it. */
+const kDetachSignal = findSymbol(IncomingMessage.prototype, 'kDetachAbortSignal');
+
+/** As resOnFinish() of _http_server.js: the closing of the socket means nothing to `req.signal` now. */
+export function detachSignal(req: RequestInternals): void {
+  const detach: unknown = kDetachSignal && Reflect.get(req, kDetachSignal);
+  if (typeof detach === 'function') Reflect.apply(detach, req, []);
 }
 
 const plans = new WeakMap<Server, ServerPlan>();
@@ -83,14 +91,7 @@ export function findSymbol(object: object, description: string): symbol | undefi
   return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
 }
 
-/**
- * @param Request,Response the classes for a server that names none of its own.
- */
-export function planOf(
-  server: Server,
-  Request: typeof IncomingMessage,
-  highWaterMark: number,
-): ServerPlan {
+export function planOf(server: Server): ServerPlan {
   const known = plans.get(server);
   if (known !== undefined) return known;
 
@@ -100,14 +101,13 @@ export function planOf(
     return symbol === undefined ? undefined : internals[symbol];
   };
   const plan: ServerPlan = {
-    Request: (read('IncomingMessage') ?? Request) as RequestClass,
+    Request: (read('IncomingMessage') ?? IncomingMessage) as unknown as RequestClass,
     Response: (read('ServerResponse') ?? ServerResponse) as unknown as ResponseClass,
     responseOptions: {
-      highWaterMark,
+      highWaterMark: HIGH_WATER,
       rejectNonStandardBodyWrites: internals.rejectNonStandardBodyWrites ?? false,
     },
     joinDuplicateHeaders: internals.joinDuplicateHeaders ?? false,
-    requireHostHeader: internals.requireHostHeader ?? true,
     uniqueHeadersSymbol: findSymbol(server, 'kUniqueHeaders'),
     uniqueHeaders: read('kUniqueHeaders'),
   };
@@ -115,6 +115,3 @@ export function planOf(
   plans.set(server, plan);
   return plan;
 }
-
-/** Headers as writeHead() takes them. */
-export type { OutgoingHttpHeaders };

@@ -1,39 +1,28 @@
 /**
- * A request for a (req, res) app: Node's own IncomingMessage and ServerResponse, handed over as
- * parserOnIncoming() of _http_server.js does and finished as its resOnFinish() does.
- *
- * An `Upgrade` header is no different from others here: connections are not handed over to the app
- * yet, so `req.upgrade` is false and no 'upgrade' event is emitted. CONNECT does not reach a handler.
+ * An exchange with a (req, res) app: passes the request body to `req`, sends what comes out of `res`
+ * through the hooks of response.ts, and ends both as resOnFinish() and socketOnClose() of
+ * _http_server.js do.
  */
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
-import { IncomingMessage } from 'node:http';
 import type { HostContext } from './exchange.ts';
 import { Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
 import type { Head } from './head.ts';
-import { S_METHOD, splitFields } from './head.ts';
-import type { RequestInternals, ServerPlan, WriteCallback } from './internals.ts';
-import { findSymbol, planOf } from './internals.ts';
+import { splitFields } from './head.ts';
+import type { HostedRequest } from './incoming.ts';
+import { emitRequest, makeRequest, makeResponse } from './incoming.ts';
+import type { WriteCallback } from './internals.ts';
+import { detachSignal, findSymbol, planOf } from './internals.ts';
 import type { HostedResponse } from './response.ts';
-import { headOf, isLatin1, kExchange, toWire } from './response.ts';
+import { headOf, isLatin1, toWire } from './response.ts';
 import { asSocket, RequestSocket } from './socket.ts';
 
 const requestStart = diagnosticsChannel('http.server.request.start');
 const responseFinish = diagnosticsChannel('http.server.response.finish');
-const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i;
 
 /** The symbol under which Node keeps "somebody waits for drain". */
 let kNeedDrain: symbol | undefined;
-
-export interface HostedRequest extends RequestInternals {
-  [kExchange]?: Exchange;
-}
-
-/** @returns undefined if Apache does not serve the request. */
-export function exchangeOf(req: IncomingMessage): Exchange | undefined {
-  return (req as { [kExchange]?: Exchange })[kExchange];
-}
 
 /** How far the response is. */
 type Phase =
@@ -62,11 +51,9 @@ export class NodeExchange extends Exchange {
   isEnding = false;
   /** Node's own code would have sent chunks, and so trailers. */
   isChunked = false;
-  readonly #plan: ServerPlan;
   #phase: Phase = 'open';
   /** The channel knows that the response is whole. */
   #isComplete = false;
-
   /** Callbacks of writes that wait for a drain. */
   #writes: WriteCallback[] = [];
   /** Callbacks that wait for the end: Node's onFinish among them. */
@@ -76,11 +63,11 @@ export class NodeExchange extends Exchange {
   constructor(host: HostContext, id: number, head: Head, server: Server) {
     super(host, id, head);
     this.server = server;
-    this.#plan = planOf(server, IncomingMessage, HIGH_WATER);
+    const plan = planOf(server);
     this.socket = new RequestSocket(this);
     this.socket.server = server;
-    this.req = this.#makeRequest();
-    this.res = this.#makeResponse();
+    this.req = makeRequest(this, plan);
+    this.res = makeResponse(this, plan);
   }
 
   begin(): void {
@@ -92,78 +79,10 @@ export class NodeExchange extends Exchange {
     }
     res.assignSocket(asSocket(socket));
     try {
-      this.#dispatch();
+      emitRequest(this);
     } finally {
       if (!this.head.hasBody) this.endBody('');
     }
-  }
-
-  /** The tail of parserOnIncoming(). */
-  #dispatch(): void {
-    const { server, req, res } = this;
-    const isHttp11 = this.head.minor === 1;
-    if (isHttp11 && this.#plan.requireHostHeader && req.headers.host === undefined) {
-      res.writeHead(400);
-      res.end();
-    } else if (isHttp11 && req.headers.expect !== undefined) {
-      this.#dispatchExpect(req.headers.expect);
-    } else {
-      // An HTTP/1.0 client, or a gateway before us, may have taken the header away.
-      this.sendContinue();
-      server.emit('request', req, res);
-    }
-  }
-
-  #dispatchExpect(expect: string): void {
-    const { server, req, res } = this;
-    if (CONTINUE.test(expect)) {
-      res._expect_continue = true;
-      if (server.listenerCount('checkContinue') > 0) {
-        server.emit('checkContinue', req, res);
-        return;
-      }
-      res.writeContinue();
-      server.emit('request', req, res);
-    } else if (server.listenerCount('checkExpectation') > 0) {
-      server.emit('checkExpectation', req, res);
-    } else {
-      res.writeHead(417);
-      res.end();
-    }
-  }
-
-  /** parserOnHeadersComplete() of _http_common.js. */
-  #makeRequest(): HostedRequest {
-    const { head, server } = this;
-    const plan = this.#plan;
-    const req: HostedRequest = new plan.Request(this.socket);
-    req[kExchange] = this;
-    req.httpVersionMajor = 1;
-    req.httpVersionMinor = head.minor;
-    req.httpVersion = head.minor === 1 ? '1.1' : '1.0';
-    req.joinDuplicateHeaders = plan.joinDuplicateHeaders;
-    req.url = head.url;
-    req.upgrade = false;
-    const { rawHeaders } = head;
-    const most = server.maxHeadersCount;
-    const count =
-      most !== null && most > 0 ? Math.min(rawHeaders.length, most * 2) : rawHeaders.length;
-    req._addHeaderLines(rawHeaders, count);
-    req.method = head.string(S_METHOD);
-    return req;
-  }
-
-  #makeResponse(): HostedResponse {
-    const plan = this.#plan;
-    const res: HostedResponse = new plan.Response(this.req, plan.responseOptions);
-    res[kExchange] = this;
-    res._keepAliveTimeout = this.server.keepAliveTimeout;
-    res._maxRequestsPerSocket = this.server.maxRequestsPerSocket;
-    res.shouldKeepAlive = this.head.minor === 1;
-    // Connection and Keep-Alive are Apache's to say. An app that sets Connection itself undoes this.
-    res._removedConnection = true;
-    if (plan.uniqueHeadersSymbol !== undefined) res[plan.uniqueHeadersSymbol] = plan.uniqueHeaders;
-    return res;
   }
 
   // ---- the request body ----------------------------------------------------------------
@@ -286,6 +205,7 @@ export class NodeExchange extends Exchange {
       responseFinish.publish({ request: req, response: res, socket, server });
     }
     this.#leaveRequest();
+    detachSignal(req);
     if (socket._httpMessage === res) res.detachSocket(asSocket(socket));
     process.nextTick(closeResponse, this);
     for (const callback of this.#finishes) callback();

@@ -10,6 +10,8 @@ import type { Environment } from './environment.ts';
 
 /** How long the pipes of a dead worker may be held open by its children before we stop to wait. */
 const LAST_WORDS_MS = 250;
+/** A stack of 16 KiB, each character as \\uXXXX, with room to spare. */
+const MAX_MESSAGE = 256 * 1024;
 const DEFAULT_INSPECT_PORT = 9229;
 
 export interface SpawnPlan {
@@ -142,7 +144,7 @@ export const spawnWorker: SpawnWorker = (plan, events) => {
     watchOutput(child.stderr, 'err', events);
     const splitter = new LineSplitter((line) => {
       events.onLine(line);
-    });
+    }, MAX_MESSAGE);
     control.on('data', (chunk: Buffer) => {
       splitter.push(chunk);
     });

@@ -30,6 +30,8 @@ export interface AppsOptions {
   log(level: number, text: string): void;
 }
 
+const STILL_EVALUATED = 'unknown, since it is still being evaluated';
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export class Apps {
@@ -109,8 +111,8 @@ export class Apps {
     if (!loading) return;
     const { script, exports } = loading;
     if (!exports) {
-      const exported = 'unknown, since its top-level await never ends';
-      loading.settle(new TsgiError(611, { script, exports: exported }));
+      const never = 'unknown, since its top-level await never ends';
+      loading.settle(new TsgiError(611, { script, exports: never }));
     } else if (exports.default !== undefined) {
       loading.settle(this.#unknownExport(script, exports));
     } else {
@@ -141,8 +143,12 @@ export class Apps {
       this.#apps.set(script, app);
       return app;
     };
+    const loadOrTell = (): Promise<App> =>
+      load().catch((error: unknown) => {
+        throw classifyFailure(script, error);
+      });
     // Strictly one after another, also after one that failed.
-    const promise = this.#last.then(load, load);
+    const promise = this.#last.then(loadOrTell);
     this.#last = promise.catch(() => undefined);
     this.#pending.set(script, promise);
     const forget = (): boolean => this.#pending.delete(script);
@@ -159,55 +165,53 @@ export class Apps {
     const runner = chooseRunner(path, this.#options.boot.forceTsx);
     if (runner === 'tsx') await this.#useTsx(script);
     let settle: Loading['settle'] = () => undefined;
-    const promise = new Promise<void>((resolve, reject) => {
+    const listened = new Promise<void>((resolve, reject) => {
       settle = (error) => {
         if (error) reject(error);
         else resolve();
       };
     });
-    promise.catch(() => undefined); // Awaited below, or not at all.
+    listened.catch(() => undefined); // Told by orFail(), or too late to matter.
     const loading: Loading = { script, runner, exports: undefined, server: undefined, settle };
     this.#loading = loading;
+    const timer = this.#limit(loading, isMain);
+    // What ends the wait, e.g. top-level await that never ends, must not wait for what it awaits.
+    const orFail = <T>(promise: Promise<T>): Promise<T> =>
+      Promise.race([promise, listened.then(() => promise)]);
     try {
       const run = isMain ? runAsMain(path, runner) : this.#runOneOfMany(script, path, runner);
-      // A wait that fails, e.g. since top-level await never ends, must not wait for run.
-      loading.exports = await Promise.race([run, failureOf(promise)]);
+      loading.exports = await orFail(run);
       await turn();
-      return await this.#appOf(loading, promise);
+      const found = loading.server ? undefined : await orFail(findApp(loading.exports, script));
+      if (found) return found;
+      await listened;
+      // settle() without an error comes from adopt(), which has set it.
+      return { kind: 'server', server: loading.server as unknown as Server };
     } finally {
+      clearTimeout(timer);
       this.#loading = undefined;
     }
   }
 
-  async #appOf(loading: Loading, listened: Promise<void>): Promise<App> {
-    const { script, exports } = loading;
-    if (loading.server) return { kind: 'server', server: loading.server };
-    const found = exports && (await findApp(exports, script));
-    if (found) return found;
+  /** Ends the wait for an app at startup-timeout: of the process, or of a script loaded later. */
+  #limit(loading: Loading, isMain: boolean): NodeJS.Timeout {
     const { startupTimeoutMs } = this.#options.boot;
-    const timer = setTimeout(() => {
-      const details = { seconds: startupTimeoutMs / 1000, exports: describeExports(exports) };
-      loading.settle(new TsgiError(612, { script, ...details }));
-    }, startupTimeoutMs - performance.now()).unref();
-    await listened.finally(() => {
-      clearTimeout(timer);
-    });
-    // settle() without an error comes from adopt(), which has set it.
-    return { kind: 'server', server: loading.server as unknown as Server };
+    const { script } = loading;
+    const onTimeout = (): void => {
+      const exports = loading.exports ? describeExports(loading.exports) : STILL_EVALUATED;
+      loading.settle(new TsgiError(612, { script, seconds: startupTimeoutMs / 1000, exports }));
+    };
+    return setTimeout(onTimeout, startupTimeoutMs - (isMain ? performance.now() : 0)).unref();
   }
 
   async #runOneOfMany(script: string, path: string, runner: Runner): Promise<Exports> {
     try {
       return await runAsOneOfMany(path);
     } catch (error) {
-      if (runner !== 'strip' || missingFeature(error) === undefined) {
-        throw classifyFailure(script, error);
-      }
+      if (runner !== 'strip' || missingFeature(error) === undefined) throw error;
     }
     await this.#useTsx(script);
-    return runAsOneOfMany(path).catch((error: unknown) => {
-      throw classifyFailure(script, error);
-    });
+    return runAsOneOfMany(path);
   }
 
   async #useTsx(script: string): Promise<void> {
@@ -217,10 +221,4 @@ export class Apps {
     });
     this.#isTsxRegistered = true;
   }
-}
-
-/** @returns a promise that rejects as `promise` does, and ignores that it resolves. */
-async function failureOf(promise: Promise<unknown>): Promise<never> {
-  await promise;
-  return new Promise(() => undefined);
 }

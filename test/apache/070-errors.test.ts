@@ -96,6 +96,7 @@ http.createServer((req, res) => {
   if (req.url === '/after') { res.end('a'); res.on('error', (e) => console.log('after end: ' + e.code)); res.write('b'); return; }
   if (req.url === '/badvalue') { try { res.setHeader('X', 'a\\r\\nb') } catch (e) { return res.end(e.code) } }
   if (req.url === '/short') { res.setHeader('Content-Length', 10); return res.end('short'); }
+  if (req.url === '/short-flushed') { res.setHeader('Content-Length', 10); res.write('short'); return setTimeout(() => res.end(), 50); }
   if (req.url === '/long') { res.setHeader('Content-Length', 3); return res.end('longer'); }
   res.end('fine');
 }).listen(3000);
@@ -118,7 +119,7 @@ describe('an app that misbehaves', () => {
     httpd.write('fetch.mjs', fetchHandler);
     httpd.write('server.js', server);
     await httpd.start();
-    httpd.log.allow('TSGI0[1257]', 'to stderr', 'uncaught', 'inside', /\d+ err\]/);
+    httpd.log.allow('TSGI0[1257]', 'to stderr', 'uncaught', 'inside', /\d+ err\]/, /\[default:\S+ \d+\]/);
   });
   after(() => httpd.stop());
 
@@ -191,9 +192,12 @@ describe('an app that misbehaves', () => {
     expect((await httpd.ask('/server/badvalue')).body).to.equal('ERR_INVALID_CHAR');
   });
 
-  it('(server) with fewer bytes than Content-Length is cut off visibly', async () => {
+  it('(server) with fewer bytes than Content-Length is a 502 while the head can be held, else cut off visibly', async () => {
     const answer = await httpd.ask('/server/short');
-    expect(answer.complete).to.equal(false);
+    expect(answer.status).to.equal(502);
+    const flushed = await httpd.ask('/server/short-flushed');
+    expect(flushed.status).to.equal(200);
+    expect(flushed.complete).to.equal(false);
   });
 
   it('(server) with more bytes than Content-Length is cut to it', async () => {

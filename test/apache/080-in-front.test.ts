@@ -52,7 +52,7 @@ describe("Apache's modules in front of an app", () => {
     mkdirSync(`${docs}/ssi`);
     writeFileSync(`${docs}/ssi/index.html`, 'before <!--#include virtual="/page/included" --> after');
     await httpd.start();
-    httpd.log.allow('AH01630'); // client denied by server configuration
+    httpd.log.allow('AH01630', 'TSGI0023'); // client denied by server configuration
   });
   after(() => httpd.stop());
 
@@ -102,7 +102,7 @@ describe("Apache's modules in front of an app", () => {
     expect(gunzipSync(body).toString()).to.contain('/zip');
   });
 
-  it('leave the first alias that matches in charge', async () => {
+  it('leave the first alias that matches in charge, and warn of one that never will', async () => {
     expect((await httpd.ask('/a/b/c')).body).to.equal('callable GET /a|/b/c');
     expect((await httpd.ask('/a')).body).to.equal('callable GET /a|');
   });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
+import { waitFor } from '../harness/wait.ts';
 
 const frame = (type: number, payload: string | Buffer = '', { flags = 0, pad = 0, length }: { flags?: number; pad?: number; length?: number } = {}) => {
   const body = Buffer.from(payload);
@@ -47,7 +48,7 @@ ErrorDocument 502 "the page for 502"`,
   for (const [what, hex] of Object.entries(nonsense)) {
     it(`(${what}) is a 502, and the Apache child lives`, async () => {
       const children = httpd.processes(/apache2|httpd/).map((p) => p.pid).sort();
-      const answer = await httpd.ask(`/bad/x?exit&hex=${hex}`);
+      const answer = await httpd.ask(`/bad/x?hex=${hex}`);
       expect(answer.status).to.equal(502);
       expect(answer.body).to.equal('the page for 502');
       expect((await httpd.ask('/good')).status).to.equal(200);
@@ -58,12 +59,18 @@ ErrorDocument 502 "the page for 502"`,
 
   for (const what of ['a second HELLO', 'a frame of 4 GiB', 'an unknown type'] as const) {
     it(`(${what}, after the head) cuts the response off visibly`, async () => {
-      const answer = await httpd.ask(`/bad/x?head&exit&hex=${nonsense[what] ?? ''}`);
+      const answer = await httpd.ask(`/bad/x?head&hex=${nonsense[what] ?? ''}`);
       expect(answer.status).to.equal(200);
       expect(answer.complete).to.equal(false);
       expect((await httpd.ask('/bad')).body).to.equal('well');
     });
   }
+
+  it('(half a frame, then it dies) is a 502, and its successor serves', async () => {
+    const answer = await httpd.ask(`/bad/x?exit&hex=${frame(0x46, 'x', { length: 1000 })}`);
+    expect(answer.status).to.equal(502);
+    await waitFor(async () => (await httpd.ask('/bad')).body === 'well');
+  });
 
   it('says in the error log what came and from whom', () => {
     expect(httpd.log.matching(/TSGI0\d\d\d.*hostile/)).to.not.deep.equal([]);

@@ -21,7 +21,7 @@ const routes = {
         remoteAddress: req.socket.remoteAddress,
         remotePort: req.socket.remotePort,
         encrypted: req.socket.encrypted ?? false,
-        tsgi: req.tsgi ? { ...req.tsgi, env: { ...req.tsgi.env } } : undefined,
+        tsgi: req.tsgi,
       }),
     );
   },

@@ -50,7 +50,8 @@ const compiledIn = execFileSync(installed.binary, ['-l'], { encoding: 'utf8' });
 /** An account without rights for what must not be root. */
 export const ordinary = { name: 'nobody', uid: 65534, gid: 65534 };
 
-async function freePort(): Promise<number> {
+/** A TCP port of 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -237,8 +237,8 @@ const cases: Case[] = [
       ],
     },
     app: (req, res) => {
-      const { method, url, httpVersion, headers, headersDistinct, upgrade, aborted, complete } =
-        req;
+      const { method, url, httpVersion, headers, headersDistinct, complete } = req;
+      const upgrade: unknown = Reflect.get(req, 'upgrade');
       const raw = req.rawHeaders.filter(
         (_one, i, all) => !/^connection$/i.test(all[i - (i % 2)] ?? ''),
       );

@@ -69,7 +69,9 @@ describe('handshake of a connection', () => {
     client.send(frame(T.BODY_END));
     await worker.next(KIND.bodyEnd);
     const pieces = worker.events.filter((event) => event.kind === KIND.body && event.id === id);
-    expect(Buffer.concat(pieces.map(({ payload }) => payload as Uint8Array)).toString()).to.equal('xyz');
+    expect(Buffer.concat(pieces.map(({ payload }) => payload as Uint8Array)).toString()).to.equal(
+      'xyz',
+    );
   });
 
   it('hands over the whole request head', async () => {

@@ -1,6 +1,16 @@
 import { expect } from 'chai';
 import { waitFor } from '../harness/wait.ts';
-import { body, bodyEnd, FIN, R_BODY, R_EXPECT, R_STARTED, readHead, request, T } from './wire-client.ts';
+import {
+  body,
+  bodyEnd,
+  FIN,
+  R_BODY,
+  R_EXPECT,
+  R_STARTED,
+  readHead,
+  request,
+  T,
+} from './wire-client.ts';
 import type { RequestParts, WireClient } from './wire-client.ts';
 import { KIND, TestWorker } from './worker.ts';
 
@@ -31,7 +41,15 @@ describe('one exchange', () => {
     const id = await begin();
     const waiting = await worker.run(
       ({ channel }, i) =>
-        channel.respond(i, 200, 'OK', 'Content-Type: text/plain\r\nX-Own: 1\r\n', 'hello', true, true),
+        channel.respond(
+          i,
+          200,
+          'OK',
+          'Content-Type: text/plain\r\nX-Own: 1\r\n',
+          'hello',
+          true,
+          true,
+        ),
       id,
     );
     const head = await client.expect(T.RESPONSE);
@@ -52,7 +70,10 @@ describe('one exchange', () => {
 
   it('serves the next request on the same connection under another id', async () => {
     const first = await begin();
-    await worker.run(({ channel }, i) => channel.respond(i, 204, '', '', undefined, true, true), first);
+    await worker.run(
+      ({ channel }, i) => channel.respond(i, 204, '', '', undefined, true, true),
+      first,
+    );
     await worker.next(KIND.finish);
     const second = await begin();
     expect(second).to.not.equal(first);
@@ -60,35 +81,35 @@ describe('one exchange', () => {
 
   it('marks the head as last when there is no body', async () => {
     const id = await begin();
-    await worker.run(({ channel }, i) => channel.respond(i, 304, '', '', undefined, true, true), id);
+    await worker.run(
+      ({ channel }, i) => channel.respond(i, 304, '', '', undefined, true, true),
+      id,
+    );
     const { flags, payload } = await client.expect(T.RESPONSE);
     expect([flags, readHead(payload, names).status]).to.deep.equal([FIN, 304]);
   });
 
   it('marks the last piece of a streamed body', async () => {
     const id = await begin();
-    await worker.run(
-      ({ channel }, i) => {
-        channel.respond(i, 200, '', '', undefined, true, false);
-        channel.write(i, Buffer.from('one'), true, false);
-        channel.write(i, 'two', true, true);
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.respond(i, 200, '', '', undefined, true, false);
+      channel.write(i, Buffer.from('one'), true, false);
+      channel.write(i, 'two', true, true);
+    }, id);
     await client.expect(T.RESPONSE);
     expect((await client.expect(T.DATA)).flags).to.equal(0);
-    expect(await client.expect(T.DATA)).to.deep.include({ flags: FIN, payload: Buffer.from('two') });
+    expect(await client.expect(T.DATA)).to.deep.include({
+      flags: FIN,
+      payload: Buffer.from('two'),
+    });
   });
 
   it('ends by END when the last piece is empty', async () => {
     const id = await begin();
-    await worker.run(
-      ({ channel }, i) => {
-        channel.respond(i, 200, '', '', 'x', true, false);
-        channel.write(i, '', true, true);
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.respond(i, 200, '', '', 'x', true, false);
+      channel.write(i, '', true, true);
+    }, id);
     await client.expect(T.RESPONSE);
     expect((await client.readBody()).toString()).to.equal('x');
     await worker.next(KIND.finish);
@@ -96,13 +117,10 @@ describe('one exchange', () => {
 
   it('sends trailers with END', async () => {
     const id = await begin();
-    await worker.run(
-      ({ channel }, i) => {
-        channel.respond(i, 200, '', '', 'x', true, false);
-        channel.end(i, 'X-Sum: 1\r\nX-Other: 2\r\n');
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.respond(i, 200, '', '', 'x', true, false);
+      channel.end(i, 'X-Sum: 1\r\nX-Other: 2\r\n');
+    }, id);
     await client.expect(T.RESPONSE);
     await client.expect(T.DATA);
     const { payload } = await client.expect(T.END);
@@ -112,13 +130,10 @@ describe('one exchange', () => {
 
   it('encodes string bodies as latin1 or UTF-8', async () => {
     const id = await begin();
-    await worker.run(
-      ({ channel }, i) => {
-        channel.respond(i, 200, '', '', 'ä€\ud800😀', false, false);
-        channel.write(i, 'äÿ', true, true);
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.respond(i, 200, '', '', 'ä€\ud800😀', false, false);
+      channel.write(i, 'äÿ', true, true);
+    }, id);
     await client.expect(T.RESPONSE);
     expect(await client.readBody()).to.deep.equal(
       Buffer.concat([Buffer.from('ä€\ud800😀'), Buffer.from('äÿ', 'latin1')]),
@@ -130,7 +145,11 @@ describe('one exchange', () => {
     const text =
       'Connection: close\r\nKEEP-ALIVE: timeout=5\r\nTransfer-Encoding: chunked\r\n' +
       'Proxy-Connection: x\r\nUpgrade: h2c\r\nX-Kept:   a b \r\nX-Empty:\r\n';
-    await worker.run(({ channel }, i, t) => channel.respond(i, 200, '', t, '', true, true), id, text);
+    await worker.run(
+      ({ channel }, i, t) => channel.respond(i, 200, '', t, '', true, true),
+      id,
+      text,
+    );
     const { headers } = readHead((await client.expect(T.RESPONSE)).payload, names);
     expect(headers).to.deep.equal([
       ['X-Kept', 'a b'],
@@ -175,33 +194,30 @@ describe('one exchange', () => {
 
   it('throws when the parts of a response come in a wrong order', async () => {
     const id = await begin();
-    const codes = await worker.run(
-      ({ channel }, i) => {
-        const codeOf = (f: () => void) => {
-          try {
-            f();
-          } catch (error) {
-            return (error as NodeJS.ErrnoException).code;
-          }
-          return undefined;
-        };
-        return [
-          codeOf(() => channel.write(i, 'x', true, false)),
-          codeOf(() => {
-            channel.end(i, '');
-          }),
-          codeOf(() => channel.respond(i, 200, '', '', undefined, true, false)),
-          codeOf(() => channel.respond(i, 200, '', '', undefined, true, false)),
-          codeOf(() => {
-            channel.inform(i, 103, '');
-          }),
-          codeOf(() => {
-            channel.refuse(i);
-          }),
-        ];
-      },
-      id,
-    );
+    const codes = await worker.run(({ channel }, i) => {
+      const codeOf = (f: () => void) => {
+        try {
+          f();
+        } catch (error) {
+          return (error as NodeJS.ErrnoException).code;
+        }
+        return undefined;
+      };
+      return [
+        codeOf(() => channel.write(i, 'x', true, false)),
+        codeOf(() => {
+          channel.end(i, '');
+        }),
+        codeOf(() => channel.respond(i, 200, '', '', undefined, true, false)),
+        codeOf(() => channel.respond(i, 200, '', '', undefined, true, false)),
+        codeOf(() => {
+          channel.inform(i, 103, '');
+        }),
+        codeOf(() => {
+          channel.refuse(i);
+        }),
+      ];
+    }, id);
     const wrong = 'ERR_TSGI_STATE';
     expect(codes).to.deep.equal([wrong, wrong, undefined, wrong, wrong, wrong]);
   });
@@ -222,15 +238,12 @@ describe('one exchange', () => {
 
   it('sends interim responses and CONTINUE before the head', async () => {
     const id = await begin({ flags: R_BODY | R_EXPECT });
-    await worker.run(
-      ({ channel }, i) => {
-        channel.inform(i, 103, 'Link: </a.css>; rel=preload\r\n');
-        channel.sendContinue(i);
-        channel.sendContinue(i);
-        channel.respond(i, 200, '', '', '', true, true);
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.inform(i, 103, 'Link: </a.css>; rel=preload\r\n');
+      channel.sendContinue(i);
+      channel.sendContinue(i);
+      channel.respond(i, 200, '', '', '', true, true);
+    }, id);
     const { payload } = await client.expect(T.INFORM);
     expect(readHead(payload, names)).to.deep.include({
       status: 103,
@@ -242,28 +255,22 @@ describe('one exchange', () => {
 
   it('sends no CONTINUE for a request that does not wait for it', async () => {
     const id = await begin({ flags: R_BODY });
-    await worker.run(
-      ({ channel }, i) => {
-        channel.sendContinue(i);
-        channel.respond(i, 200, '', '', '', true, true);
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.sendContinue(i);
+      channel.respond(i, 200, '', '', '', true, true);
+    }, id);
     await client.expect(T.RESPONSE);
   });
 
   it('sends STARTED before the call returns', async () => {
     const id = await begin({ flags: R_STARTED });
-    await worker.run(
-      ({ channel, kept }, i) => {
-        kept['started'] = channel.started(i);
-        // The turn goes on for as long as the test wants: nothing else is written meanwhile.
-        const until = Date.now() + 100;
-        while (Date.now() < until);
-        channel.respond(i, 200, '', '', '', true, true);
-      },
-      id,
-    );
+    await worker.run(({ channel, kept }, i) => {
+      kept['started'] = channel.started(i);
+      // The turn goes on for as long as the test wants: nothing else is written meanwhile.
+      const until = Date.now() + 100;
+      while (Date.now() < until);
+      channel.respond(i, 200, '', '', '', true, true);
+    }, id);
     await client.expect(T.STARTED);
     expect(await worker.run(({ kept }) => Boolean(kept['started']))).to.equal(true);
   });
@@ -277,30 +284,29 @@ describe('one exchange', () => {
 
   it('sends log lines of a request', async () => {
     const id = await begin();
-    await worker.run(
-      ({ channel }, i) => {
-        channel.log(i, 3, 'first ä');
-        channel.log(i, 7, 'x'.repeat(9000));
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.log(i, 3, 'first ä');
+      channel.log(i, 7, 'x'.repeat(9000));
+    }, id);
     const { payload } = await client.expect(T.LOG);
-    expect(payload).to.deep.equal(Buffer.concat([Buffer.from([3, 0, 0, 0]), Buffer.from('first ä')]));
+    expect(payload).to.deep.equal(
+      Buffer.concat([Buffer.from([3, 0, 0, 0]), Buffer.from('first ä')]),
+    );
     expect((await client.expect(T.LOG)).payload.length).to.equal(8192);
   });
 
   it('aborts with an error id and a text, and closes', async () => {
     const id = await begin();
-    const inHand = await worker.run(
-      ({ channel }, i) => {
-        channel.abort(i, 715, 'the reason');
-        channel.write(i, 'too late', true, true);
-        return channel.inHand;
-      },
-      id,
-    );
+    const inHand = await worker.run(({ channel }, i) => {
+      channel.abort(i, 715, 'the reason');
+      channel.write(i, 'too late', true, true);
+      return channel.inHand;
+    }, id);
     const { payload } = await client.expect(T.ABORT);
-    expect([payload.readUInt16LE(0), payload.toString('utf8', 4)]).to.deep.equal([715, 'the reason']);
+    expect([payload.readUInt16LE(0), payload.toString('utf8', 4)]).to.deep.equal([
+      715,
+      'the reason',
+    ]);
     expect(await client.waitForEnd()).to.equal('end');
     expect(inHand).to.equal(0);
     expect(worker.events.filter((event) => event.id === id).length).to.equal(1);
@@ -332,26 +338,23 @@ describe('one exchange', () => {
     await worker.run(({ channel }, i) => channel.respond(i, 200, '', '', 'x', true, true), id);
     await worker.next(KIND.finish);
     const next = await begin();
-    const results = await worker.run(
-      ({ channel }, i) => {
-        channel.sendContinue(i);
-        channel.inform(i, 103, '');
-        channel.end(i, '');
-        channel.abort(i, 700, '');
-        channel.refuse(i);
-        channel.log(i, 3, 'x');
-        channel.pause(i);
-        channel.resume(i);
-        return [
-          channel.started(i),
-          channel.respond(i, 200, '', '', 'x', true, true),
-          channel.write(i, 'x', true, true),
-          channel.respond(0, 200, '', '', 'x', true, true),
-          channel.respond(-1, 200, '', '', 'x', true, true),
-        ];
-      },
-      id,
-    );
+    const results = await worker.run(({ channel }, i) => {
+      channel.sendContinue(i);
+      channel.inform(i, 103, '');
+      channel.end(i, '');
+      channel.abort(i, 700, '');
+      channel.refuse(i);
+      channel.log(i, 3, 'x');
+      channel.pause(i);
+      channel.resume(i);
+      return [
+        channel.started(i),
+        channel.respond(i, 200, '', '', 'x', true, true),
+        channel.write(i, 'x', true, true),
+        channel.respond(0, 200, '', '', 'x', true, true),
+        channel.respond(-1, 200, '', '', 'x', true, true),
+      ];
+    }, id);
     expect(results).to.deep.equal([false, 0, 0, 0, 0]);
     await worker.run(({ channel }, i) => channel.respond(i, 201, '', '', '', true, true), next);
     await client.expect(T.RESPONSE);

@@ -77,7 +77,9 @@ describe('one turn of the loop', () => {
           host.channel.respond(id, 200, '', '', 'timer ', true, false);
           setImmediate(() => {
             host.channel.write(id, 'immediate ', true, false);
-            process.getBuiltinModule('fs').stat('/', () => host.channel.write(id, 'io', true, true));
+            process
+              .getBuiltinModule('node:fs')
+              .stat('/', () => host.channel.write(id, 'io', true, true));
           });
         }, 5);
       };

@@ -21,7 +21,7 @@ describe('body of a request', () => {
     const client = await worker.greet();
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7) & 0xff));
     client.send(request({ flags: R_BODY }));
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const size = Math.min(1 + ((at * 13) % 250_000), bytes.length - at);
       client.send(body(bytes.subarray(at, at + size)));
       at += size;
@@ -70,13 +70,10 @@ describe('body of a request', () => {
     const client = await worker.greet();
     client.send(request({ flags: R_BODY }));
     const { id } = await worker.next(KIND.request);
-    await worker.run(
-      ({ channel }, i) => {
-        channel.pause(i);
-        channel.respond(i, 200, '', '', 'done', true, true);
-      },
-      id,
-    );
+    await worker.run(({ channel }, i) => {
+      channel.pause(i);
+      channel.respond(i, 200, '', '', 'done', true, true);
+    }, id);
     await client.expect(T.RESPONSE);
     for (let i = 0; i < 10; i++) client.send(body(Buffer.alloc(250_000)));
     client.send(bodyEnd(), request({ uri: '/next' }));

@@ -13,7 +13,8 @@ describe('output', () => {
   });
 
   /** Bytes in which every position can be told, made by the test and the worker alike. */
-  const pattern = (size: number): Buffer => Buffer.from(Array.from({ length: size }, (_, i) => (i * 31) & 0xff));
+  const pattern = (size: number): Buffer =>
+    Buffer.from(Array.from({ length: size }, (_, i) => (i * 31) & 0xff));
 
   for (const size of [1, 16_383, 16_384, 65_536, 65_537, 5_000_001]) {
     it(`sends ${size} bytes in frames that the wire allows`, async () => {
@@ -30,7 +31,7 @@ describe('output', () => {
       );
       await client.expect(T.RESPONSE);
       const pieces = [];
-      for (let last = false; !last; ) {
+      for (let last = false; !last;) {
         const data = await client.expect(T.DATA);
         expect(data.payload.length).to.be.within(1, 262_144);
         pieces.push(data.payload);
@@ -66,17 +67,14 @@ describe('output', () => {
     client.send(request());
     const { id } = await worker.next(KIND.request);
     client.socket.pause();
-    const waiting = await worker.run(
-      ({ channel }, i) => {
-        channel.respond(i, 200, '', '', undefined, true, false);
-        let n = 0;
-        for (let k = 0; k < 100 && n < 200_000; k++) {
-          n = channel.write(i, Buffer.alloc(50_000, k), true, false);
-        }
-        return n;
-      },
-      id,
-    );
+    const waiting = await worker.run(({ channel }, i) => {
+      channel.respond(i, 200, '', '', undefined, true, false);
+      let n = 0;
+      for (let k = 0; k < 100 && n < 200_000; k++) {
+        n = channel.write(i, Buffer.alloc(50_000, k), true, false);
+      }
+      return n;
+    }, id);
     expect(waiting).to.be.greaterThan(65_536);
     expect(worker.events.some(({ kind }) => kind === KIND.drain)).to.equal(false);
     client.socket.resume();
@@ -134,7 +132,10 @@ describe('output', () => {
     const quick = await worker.greet();
     quick.send(request());
     const other = await worker.next(KIND.request);
-    await worker.run(({ channel }, i) => channel.respond(i, 200, '', '', 'x', true, true), other.id);
+    await worker.run(
+      ({ channel }, i) => channel.respond(i, 200, '', '', 'x', true, true),
+      other.id,
+    );
     await quick.expect(T.RESPONSE);
   });
 });
@@ -193,11 +194,11 @@ describe('lack of descriptors', () => {
   it('leaves connections in the backlog until there are some again', async () => {
     const worker = await TestWorker.start({ under: ['sh', '-c', 'ulimit -n 64; exec "$0" "$@"'] });
     await worker.run(({ kept }) => {
-      const { openSync } = process.getBuiltinModule('fs');
+      const { openSync } = process.getBuiltinModule('node:fs');
       const opened: number[] = [];
       kept['opened'] = opened;
       try {
-        for (;;) opened.push(openSync('/dev/null'));
+        for (;;) opened.push(openSync('/dev/null', 'r'));
       } catch {
         // all are taken
       }
@@ -207,7 +208,7 @@ describe('lack of descriptors', () => {
     expect(worker.log[0]?.[0]).to.equal(794);
     expect(client.pending).to.deep.equal([]);
     await worker.run(({ kept }) => {
-      const { closeSync } = process.getBuiltinModule('fs');
+      const { closeSync } = process.getBuiltinModule('node:fs');
       for (const fd of kept['opened'] as number[]) closeSync(fd);
     });
     await client.expect(T.HELLO);

@@ -99,7 +99,10 @@ export const body = (bytes: string | Buffer): Buffer => frame(T.BODY, Buffer.fro
 export const bodyEnd = (): Buffer => frame(T.BODY_END);
 
 /** A RESPONSE or INFORM as an object; names of tokens are given by the caller's table. */
-export function readHead(payload: Buffer, tokenNames: readonly string[]): {
+export function readHead(
+  payload: Buffer,
+  tokenNames: readonly string[],
+): {
   status: number;
   reason: string;
   headers: [string, string][];
@@ -176,7 +179,9 @@ export class WireClient {
   async expect(type: number): Promise<Frame> {
     const next = await this.next();
     if (next.type === type) return next;
-    throw new Error(`expected a frame of type ${type}, got ${next.type}: ${next.payload.toString()}`);
+    throw new Error(
+      `expected a frame of type ${type}, got ${next.type}: ${next.payload.toString()}`,
+    );
   }
 
   /** All bytes of DATA frames until FIN or END. */
@@ -198,7 +203,7 @@ export class WireClient {
 
   /** @returns 'end', or the code of the error that ended the connection. */
   async waitForEnd(): Promise<string> {
-    return String(await waitFor(() => this.ended, { what: 'the end of the connection' }));
+    return await waitFor(() => this.ended, { what: 'the end of the connection' });
   }
 
   async close(): Promise<void> {

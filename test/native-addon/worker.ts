@@ -9,6 +9,7 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { waitFor } from '../harness/wait.ts';
 import type { Channel, NativeAddon } from '../../src/native.ts';
@@ -102,6 +103,8 @@ export class TestWorker {
     this.child.stderr?.on('data', (chunk: Buffer) => {
       this.stderr += chunk.toString();
     });
+    // A worker that is killed resets what it has not read; that is no failure of the test.
+    if (options.stdio?.[0] === 'pipe') this.control.on('error', () => undefined);
     this.child.on('message', (message) => {
       this.#take(message as Reply);
     });
@@ -143,6 +146,11 @@ export class TestWorker {
     const { value, error } = await replied;
     if (error) throw Object.assign(new Error(error.message), error);
     return value as Awaited<R>;
+  }
+
+  /** The test's end of the pipe that is descriptor 5 of the worker. */
+  get control(): Writable {
+    return (this.child.stdio as unknown as Writable[])[5]!;
   }
 
   /** All events so far. */

@@ -1,6 +1,6 @@
 /** Real supervisors with real workers, under a parent that plays Apache's (parent.c). */
 import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,6 +28,7 @@ export class TestGroup {
   exit: string | undefined;
   pid = 0;
   readonly #parent: ChildProcessWithoutNullStreams;
+  readonly #listening = new Set<string>();
   #sockets = 0;
 
   /** @param node the binary that runs the supervisor and, unless `options` says else, the workers. */
@@ -40,6 +41,7 @@ export class TestGroup {
     });
     createInterface({ input: this.#parent.stdout }).on('line', (line) => {
       if (line.startsWith('log ')) this.log.push(line.slice(4));
+      else if (line.startsWith('listening ')) this.#listening.add(line.slice(10));
       else if (line.startsWith('pid ')) this.pid = Number(line.slice(4));
       else if (line.startsWith('exit ')) this.exit = line.slice(5);
     });
@@ -78,7 +80,7 @@ export class TestGroup {
   }
 
   async ask(socket: string, script: string, path = '/', onSent?: () => void): Promise<Answer> {
-    await waitFor(() => existsSync(socket));
+    await waitFor(() => this.#listening.has(socket), { what: `the socket ${socket}` });
     return ask(socket, { secret, script, path, ...(onSent && { onSent }) });
   }
 

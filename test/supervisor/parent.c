@@ -10,7 +10,8 @@
  *   send <field> ...          one packet on the command socket
  *   fds <count> <field> ...   the same, with the newest <count> listening sockets
  *   close                     closes the command socket, as the death of Apache does
- * On stdout: `pid <n>`, then each record of the log pipe as `log <record>`, and `exit <how>`.
+ * On stdout: `pid <n>`, `listening <path>`, each record of the log pipe as `log <record>`, and at
+ * the end of the supervisor `exit <how>`.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -52,6 +53,8 @@ static void add_listener(const char *path)
         fail("bind");
     }
     listeners[listener_count++] = fd;
+    printf("listening %s\n", path);
+    fflush(stdout);
 }
 
 /** Sends fields as one packet, each ended by NUL, with the newest `count` listeners. */

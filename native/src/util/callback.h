@@ -35,7 +35,8 @@ inline void CallInScope(napi_env env, napi_value self, napi_value function,
 class Callback {
   public:
     Callback(Napi::Function function, const char *name)
-        : env_(function.Env()), function_(Napi::Persistent(function)), context_(env_, name)
+        : env_(function.Env()), function_(Napi::Persistent(function)),
+          context_(env_, name)
     {
     }
     Callback(const Callback &) = delete;

@@ -15,8 +15,12 @@ namespace tsgi {
 class Fd {
   public:
     Fd() = default;
-    explicit Fd(int fd) : fd_(fd) {}
-    Fd(Fd &&other) noexcept : fd_(other.Release()) {}
+    explicit Fd(int fd) : fd_(fd)
+    {
+    }
+    Fd(Fd &&other) noexcept : fd_(other.Release())
+    {
+    }
     Fd &operator=(Fd &&other) noexcept
     {
         if (this != &other) {

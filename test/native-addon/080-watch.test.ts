@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { waitFor } from '../harness/wait.ts';
+import { TestWorker } from './worker.ts';
+
+/** The control socket is descriptor 5 of the worker. */
+const stdio = ['pipe'] as const;
+
+describe('watch thread', () => {
+  let worker: TestWorker;
+  afterEach(async () => {
+    await worker.stop();
+  });
+
+  async function start(hardKillMs: number, detached = true): Promise<Writable> {
+    worker = await TestWorker.start({ stdio, detached, channel: { idle: true } });
+    await worker.run(({ native, kept }, ms) => {
+      kept['lines'] = [];
+      kept['watch'] = new native.Watch({
+        fd: 5,
+        hardKillMs: ms,
+        onLine: (line) => (kept['lines'] as string[]).push(line),
+        onEof: () => (kept['lines'] as string[]).push('<EOF>'),
+      });
+    }, hardKillMs);
+    return worker.control;
+  }
+
+  const lines = (): Promise<string[]> => worker.run(({ kept }) => kept['lines'] as string[]);
+
+  it('hands over lines, however they are cut', async () => {
+    const control = await start(60_000);
+    control.write('one\ntw');
+    await waitFor(async () => (await lines()).length === 1);
+    control.write('o ä€\n\nlast');
+    await waitFor(async () => (await lines()).length === 3);
+    expect(await lines()).to.deep.equal(['one', 'two ä€', '']);
+  });
+
+  it('drops a line over 1 MiB, and goes on', async () => {
+    const control = await start(60_000);
+    control.write(`${'x'.repeat(1_200_000)}\nnext\n`);
+    await waitFor(async () => (await lines()).length > 0);
+    expect(await lines()).to.deep.equal(['next']);
+  });
+
+  it('tells the end of the stream', async () => {
+    const control = await start(60_000);
+    control.end();
+    await waitFor(async () => (await lines()).includes('<EOF>'));
+  });
+
+  it('does not keep the loop alive', async () => {
+    await start(60_000);
+    await worker.run(() => {
+      setImmediate(() => {
+        process.disconnect();
+      });
+    });
+    expect(await worker.waitForExit()).to.equal(0);
+  });
+
+  it('kills the process group after the end of the stream although the loop is blocked', async () => {
+    const control = await start(300);
+    const grandchild = await worker.run(() => {
+      const child = process.getBuiltinModule('node:child_process').spawn('sleep', ['60']);
+      setImmediate(() => {
+        for (;;);
+      });
+      return child.pid ?? 0;
+    });
+    control.end();
+    const before = performance.now();
+    expect(await worker.waitForExit()).to.equal('SIGKILL');
+    expect(performance.now() - before).to.be.lessThan(2000);
+    await waitFor(() => !isAlive(grandchild), { what: 'the end of the grandchild' });
+  });
+
+  it('ends the process alone when the group is not its own', async () => {
+    const control = await start(100, false);
+    await worker.run(() => {
+      setImmediate(() => {
+        for (;;);
+      });
+    });
+    control.end();
+    expect(await worker.waitForExit()).to.equal(137);
+  });
+
+  it('kills when it is told to, and not when that is taken back', async () => {
+    await start(60_000);
+    await worker.run(({ kept }) => {
+      const watch = kept['watch'] as { hardKill(ms: number): void };
+      watch.hardKill(50);
+      watch.hardKill(0);
+    });
+    await worker.run(() => new Promise((resolve) => setTimeout(resolve, 150)));
+    await worker.run(({ kept }) => {
+      (kept['watch'] as { hardKill(ms: number): void }).hardKill(50);
+    });
+    expect(await worker.waitForExit()).to.equal('SIGKILL');
+  });
+
+  it('says nothing more when it is closed', async () => {
+    const control = await start(50);
+    await worker.run(({ kept }) => {
+      const watch = kept['watch'] as { close(): void };
+      watch.close();
+      watch.close();
+    });
+    control.end('line\n');
+    await worker.run(() => new Promise((resolve) => setTimeout(resolve, 150)));
+    expect(await lines()).to.deep.equal([]);
+  });
+
+  it('refuses options that make no sense', async () => {
+    worker = await TestWorker.start({ channel: { idle: true } });
+    const code = await worker.run(({ native }) => {
+      try {
+        return new native.Watch({ fd: 5, hardKillMs: -1, onLine: () => 0, onEof: () => 0 });
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code;
+      }
+    });
+    expect(code).to.equal('ERR_INVALID_ARG_VALUE');
+  });
+});
+
+/** Whether it runs: one that is dead may stay a zombie until its new parent looks. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
