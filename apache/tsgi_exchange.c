@@ -268,7 +268,7 @@ static step_t on_early_frame(exchange_t *x, const tsgi_frame_t *frame, const uin
     switch (frame->type) {
     case TSGI_T_STARTED:
         if (x->state != STATE_SENT) {
-            return fail_order(x, frame->type);
+            return fail_frame(x, frame->type, "came after the app had begun");
         }
         set_begun(x);
         return STEP_MORE;
@@ -333,6 +333,17 @@ static step_t take_data(exchange_t *x)
     return x->data_left == 0 && x->is_last_data ? STEP_DONE : STEP_MORE;
 }
 
+static step_t fail_header(exchange_t *x, int error)
+{
+    const tsgi_connection_t *connection = x->lease.connection;
+    const uint8_t *p = connection->in + connection->in_at;
+    const unsigned length =
+        p[0] | (unsigned)p[1] << 8 | (unsigned)p[2] << 16 | (unsigned)p[3] << 24;
+    return fail_protocol(x, apr_psprintf(x->r->pool,
+                                         "frame of type 0x%02x, flags 0x%02x, length %u: %s",
+                                         p[4], p[5], length, tsgi_wire_strerror(error)));
+}
+
 /* Consumes everything that has been received. */
 static step_t take_frames(exchange_t *x)
 {
@@ -355,7 +366,7 @@ static step_t take_frames(exchange_t *x)
             return fail(x, TSGI_FAIL_MEMORY);
         }
         if (rc < 0) {
-            return fail_protocol(x, tsgi_wire_strerror(rc));
+            return fail_header(x, rc);
         }
         const step_t step = on_frame(x, &frame, payload);
         tsgi_connection_consume(connection,
@@ -590,7 +601,8 @@ static int time_left(const exchange_t *x, apr_time_t now)
                         : apr_time_from_msec(x->slots->generation->socket_timeout);
     apr_time_t end = x->idle_since + limit;
     if (may_take_back(x)) {
-        end = x->deadline < end ? x->deadline : end;
+        /* It waits in the worker's queue: that time is the queue's. */
+        end = x->wants_client && end < x->deadline ? end : x->deadline;
         if (x->slots->nslots > 1 && now + TAKE_BACK_AFTER < end) {
             end = now + TAKE_BACK_AFTER; /* time to look whether another worker is idle */
         }

@@ -96,12 +96,11 @@ static const char *files_check(pass_t *pass)
         const char *path =
             apr_pstrcat(pass->p, pass->process->directory, "/", names[i], NULL);
         if (access(path, F_OK) != 0) {
-            return apr_psprintf(
-                pass->p,
-                TSGI_LOGNO(
-                    0057) "%s is missing: it belongs beside "
-                          "mod_tsgi.so; install mod_tsgi again, or run `npx tsgi build`",
-                path);
+            return apr_psprintf(pass->p,
+                                TSGI_LOGNO(0057) "%s is missing: it belongs beside "
+                                                 "mod_tsgi.so; install mod_tsgi "
+                                                 "again, or run `npx tsgi build`",
+                                path);
         }
     }
     return NULL;
@@ -116,10 +115,10 @@ static const char *descriptors_check(pass_t *pass, int slots)
     }
     return apr_psprintf(
         pass->p,
-        TSGI_LOGNO(
-            0053) "its %d workers need %d more file descriptors "
-                  "in httpd's parent, and its limit is %d: raise it (ulimit -Hn, or "
-                  "LimitNOFILE= of the systemd unit), or lower processes=",
+        TSGI_LOGNO(0053) "its %d workers need %d more file descriptors in "
+                         "httpd's parent, and its limit is %d: raise it "
+                         "(ulimit -Hn, or LimitNOFILE= of the systemd "
+                         "unit), or lower processes=",
         slots, needed, limit);
 }
 

@@ -222,7 +222,8 @@ static const char *too_many_groups(apr_pool_t *p, const tsgi_identity_t *out)
 /* What initgroups() would set. */
 static const char *own_groups(apr_pool_t *p, tsgi_identity_t *out)
 {
-    if (out->name[0] == '#') { /* no entry in passwd: no groups of its own */
+    if (out->name == NULL ||
+        out->name[0] == '#') { /* no entry in passwd: no groups of its own */
         add_group(out, out->gid);
         return NULL;
     }
@@ -243,7 +244,7 @@ static const char *named_groups(apr_pool_t *p, const char *names, tsgi_identity_
     char *list = apr_pstrdup(p, names);
     for (char *name = apr_strtok(list, ", ", &last); name != NULL;
          name = apr_strtok(NULL, ", ", &last)) {
-        gid_t gid;
+        gid_t gid = 0;
         const char *error = resolve_group(p, "supplementary-groups", name, &gid);
         if (error != NULL) {
             return error;

@@ -111,13 +111,11 @@ static void prepare_child(const child_t *child)
 static void look_at_directory(int index, const char *path)
 {
     struct stat info;
-    if (stat(path, &info) != 0) {
-        report(index, ERROR, errno);
-    }
-    else if (!S_ISDIR(info.st_mode)) {
+    int found = stat(path, &info) == 0;
+    if (found && !S_ISDIR(info.st_mode)) {
         report(index, NOT_DIRECTORY, 0);
     }
-    else if (access(path, X_OK) != 0) {
+    else if (!found || access(path, X_OK) != 0) {
         report(index, ERROR, errno);
     }
 }

@@ -6,6 +6,7 @@
 #include "ap_mpm.h"
 #include "apr_strings.h"
 #include "http_core.h"
+#include "unixd.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -145,11 +146,9 @@ tsgi_process_t *tsgi_process_open(server_rec *s)
     process->children = apr_array_make(pool, 4, sizeof(tsgi_children_t));
     the_process = process;
     if (pthread_atfork(NULL, NULL, forget_in_child) != 0) {
-        ap_log_error(
-            APLOG_MARK, APLOG_WARNING, 0, s,
-            TSGI_LOGNO(
-                0078) "no memory for a fork handler; daemons of other modules may hold "
-                      "mod_tsgi's sockets open");
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     TSGI_LOGNO(0078) "no memory for a fork handler; daemons of other "
+                                      "modules may hold mod_tsgi's sockets open");
     }
     /* Before all cleanups of httpd's pools, while logs and configuration are still there. */
     apr_pool_pre_cleanup_register(pool, process, on_exit_of_httpd);
@@ -165,6 +164,17 @@ int tsgi_process_is_stopping(void)
     }
     return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS &&
            state == AP_MPMQ_STOPPING;
+}
+
+int tsgi_process_is_exiting(void)
+{
+    const ap_unixd_mpm_retained_data *mpm;
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_RUN_MPM) {
+        return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING;
+    }
+    /* An MPM that does not use this never says STOPPING here, and the pools' end must do. */
+    mpm = ap_unixd_mpm_get_retained_data();
+    return mpm != NULL && mpm->mpm_state == AP_MPMQ_STOPPING && !mpm->restart_pending;
 }
 
 ap_generation_t tsgi_process_generation(void)

@@ -29,6 +29,7 @@ typedef struct tsgi_process_t {
     apr_array_header_t *children;   /**< tsgi_children_t */
     tsgi_log_t log;
     tsgi_timer_t timer;
+    apr_time_t shutdown_at; /**< when all supervisors were told to end; 0 = not yet */
 } tsgi_process_t;
 
 /** @return the state, or NULL before the first post_config. Any process. */
@@ -45,6 +46,12 @@ int tsgi_process_is_parent(const tsgi_process_t *process);
 
 /** @return 1 while httpd stops or restarts: nothing is to be started from a callback then. */
 int tsgi_process_is_stopping(void);
+
+/**
+ * @return 1 once it is certain that httpd exits: tsgi_process_is_stopping(), and it is no restart.
+ * It is known as soon as httpd begins to end its children, long before its pools are destroyed.
+ */
+int tsgi_process_is_exiting(void);
 
 /** @return httpd's own generation number: each restart increments it. */
 ap_generation_t tsgi_process_generation(void);

@@ -173,12 +173,11 @@ static const char *slot_open(apr_pool_t *p, tsgi_slot_t *slot,
         slot_close(slot);
         return apr_psprintf(
             p,
-            TSGI_LOGNO(
-                0052) "no socket can be made in %s: %s: %s; expected a "
-                      "directory of a local file system that the user who starts httpd "
-                      "can "
-                      "write (TSGIRuntimeDir), /proc mounted, and file descriptors left "
-                      "(ulimit -n)",
+            TSGI_LOGNO(0052) "no socket can be made in %s: %s: %s; expected a "
+                             "directory of a local file system that the user "
+                             "who starts httpd can write (TSGIRuntimeDir), "
+                             "/proc mounted, and file descriptors left "
+                             "(ulimit -n)",
             place->directory, step, strerror(error));
     }
     apr_snprintf(slot->path, sizeof(slot->path), "/proc/self/fd/%d", slot->path_fd);
@@ -207,10 +206,9 @@ static const char *load_map(apr_pool_t *p, tsgi_load_t *load, int nslots)
         load->size = 0;
         return apr_psprintf(
             p,
-            TSGI_LOGNO(
-                0054) "no shared memory for %" APR_SIZE_T_FMT
-                      " bytes of load counters: %s; lower ServerLimit or processes=, or "
-                      "give the machine more memory",
+            TSGI_LOGNO(0054) "no shared memory for %" APR_SIZE_T_FMT
+                             " bytes of load counters: %s; lower ServerLimit "
+                             "or processes=, or give the machine more memory",
             words * sizeof(*memory), strerror(errno));
     }
     load->size = words * sizeof(*memory);

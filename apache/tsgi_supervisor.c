@@ -282,6 +282,9 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
 
     supervisor->child.pid = 0;
     command_close(supervisor);
+    if (supervisor->process->shutdown_at != 0) {
+        return; /* As it was told. */
+    }
     if (generation->state == TSGI_GEN_DRAINING) {
         generation->state = TSGI_GEN_DEAD;
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
@@ -295,22 +298,6 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
     supervisor->due = now + wait;
     log_death(supervisor, pid, status, wait);
-}
-
-static void supervisor_died(int reason, void *data, int status)
-{
-    tsgi_supervisor_t *supervisor = data;
-    pid_t pid = supervisor->child.pid;
-
-    /* RESTART comes while httpd stops or restarts, UNREGISTER from ourselves: it is alive. */
-    if ((reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST) || pid == 0) {
-        return;
-    }
-    apr_proc_other_child_unregister(data);
-    note_death(supervisor, pid, status);
-    if (!tsgi_process_is_stopping()) {
-        tsgi_generation_tick(supervisor->process);
-    }
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -415,6 +402,42 @@ static void tell(tsgi_supervisor_t *supervisor, const char *verb,
     apr_pool_destroy(p);
 }
 
+/*
+ * Tells all of them to end, once. That is as soon as httpd begins to end its own children: those wait
+ * for requests that only the workers can finish.
+ */
+static void shutdown_begin(tsgi_process_t *process)
+{
+    if (process->shutdown_at != 0) {
+        return;
+    }
+    process->shutdown_at = apr_time_now();
+    for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        if (g->supervisor->child.pid != 0) {
+            tell(g->supervisor, "shutdown", 0);
+        }
+    }
+}
+
+static void supervisor_died(int reason, void *data, int status)
+{
+    tsgi_supervisor_t *supervisor = data;
+    pid_t pid = supervisor->child.pid;
+
+    /* RESTART comes while httpd stops or restarts, UNREGISTER from ourselves: it is alive. */
+    if (reason == APR_OC_REASON_RESTART && tsgi_process_is_exiting()) {
+        shutdown_begin(supervisor->process);
+    }
+    if ((reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST) || pid == 0) {
+        return;
+    }
+    apr_proc_other_child_unregister(data);
+    note_death(supervisor, pid, status);
+    if (!tsgi_process_is_stopping()) {
+        tsgi_generation_tick(supervisor->process);
+    }
+}
+
 /* ---- start and end ------------------------------------------------------------------------ */
 
 static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const char *what)
@@ -499,11 +522,10 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
 
 static void kill_late(tsgi_supervisor_t *supervisor)
 {
-    ap_log_error(
-        APLOG_MARK, APLOG_WARNING, 0, supervisor->generation->server,
-        TSGI_LOGNO(
-            0066) "group %s: the supervisor (pid %ld) did not end in time and is killed",
-        supervisor->generation->group, (long)supervisor->child.pid);
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, supervisor->generation->server,
+                 TSGI_LOGNO(0066) "group %s: the supervisor (pid %ld) did not end in "
+                                  "time and is killed",
+                 supervisor->generation->group, (long)supervisor->child.pid);
     supervisor_kill(supervisor);
 }
 
@@ -558,16 +580,16 @@ static int wait_for_all(tsgi_process_t *process, apr_time_t deadline)
 void tsgi_supervisor_shutdown_all(tsgi_process_t *process)
 {
     apr_int64_t longest = 0;
+    apr_time_t deadline;
+
+    shutdown_begin(process);
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
-        if (!reap(g->supervisor)) {
-            if (g->supervisor->shutdown_timeout > longest) {
-                longest = g->supervisor->shutdown_timeout;
-            }
-            tell(g->supervisor, "shutdown", 0);
+        if (!reap(g->supervisor) && g->supervisor->shutdown_timeout > longest) {
+            longest = g->supervisor->shutdown_timeout;
         }
     }
-    if (wait_for_all(process, apr_time_now() + apr_time_from_msec(longest) +
-                                  KILL_AFTER_ON_EXIT) == 0) {
+    deadline = process->shutdown_at + apr_time_from_msec(longest) + KILL_AFTER_ON_EXIT;
+    if (wait_for_all(process, deadline) == 0) {
         return;
     }
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {

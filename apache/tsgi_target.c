@@ -15,9 +15,16 @@ const char *tsgi_target_origin(const char *raw)
     return authority + strcspn(authority, "/?#");
 }
 
-static int hex(char c)
+static int hex(unsigned char c)
 {
     return apr_isdigit(c) ? c - '0' : apr_tolower(c) - 'a' + 10;
+}
+
+/* The byte that a character or an escape stands for. */
+static unsigned char decode(const char *at, int escaped)
+{
+    const unsigned char *byte = (const unsigned char *)at;
+    return escaped ? (unsigned char)(hex(byte[1]) * 16 + hex(byte[2])) : *byte;
 }
 
 int tsgi_target_compare(const char *raw, const char *uri, int mount_length,
@@ -28,8 +35,8 @@ int tsgi_target_compare(const char *raw, const char *uri, int mount_length,
     *raw_mount = 0;
     while (*at != '\0' && *at != '?' && *at != '#') {
         int escaped = at[0] == '%' && apr_isxdigit(at[1]) && apr_isxdigit(at[2]);
-        char c = escaped ? (char)(hex(at[1]) * 16 + hex(at[2])) : *at;
-        if (c == uri[done] && c != '\0') {
+        unsigned char c = decode(at, escaped);
+        if (c == (unsigned char)uri[done] && c != '\0') {
             done++;
             at += escaped ? 3 : 1;
         }

@@ -49,7 +49,7 @@ function run(command, args, env) {
     throw new Error(`${command} ${args.join(' ')} failed`);
   }
   // Warnings of the compiler are for the person who builds, also when the build goes on.
-  if (/warning:/.test(text)) process.stderr.write(text);
+  if (/warning:/.test(text)) process.stderr.write(text.replace(/^(\[[\d/ %]+\]|-- ).*\n/gm, ''));
 }
 
 /** The path of cmake-js' command, or undefined in an installed package. */

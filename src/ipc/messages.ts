@@ -83,8 +83,7 @@ export type ToSupervisor = ReadyMessage | FailedMessage | LogMessage;
  * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.
  */
 export function encodeMessage(message: ToWorker | ToSupervisor): string {
-  const escape = (char: string): string =>
-    `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return JSON.stringify(message).replace(/[\u007f-\uffff]/g, escape) + '\n';
 }
 
@@ -98,9 +97,13 @@ function parseFields(line: string): Fields {
   return value as Fields;
 }
 
+function show(value: unknown): string {
+  return value === undefined ? 'missing' : JSON.stringify(value);
+}
+
 function field<T>(fields: Fields, name: string, is: (value: unknown) => value is T): T {
   const value = fields[name];
-  if (!is(value)) throw new TypeError(`field ${name} is ${JSON.stringify(value) ?? 'missing'}`);
+  if (!is(value)) throw new TypeError(`field ${name} is ${show(value)}`);
   return value;
 }
 
@@ -108,7 +111,8 @@ const isString = (value: unknown): value is string => typeof value === 'string';
 const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every(isString);
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0;
 const isLevel = (value: unknown): value is number => isCount(value) && value <= 7;
 const isCode = (value: unknown): value is number => isCount(value) && value <= 9999;
 
@@ -139,7 +143,7 @@ export function parseToSupervisor(line: string): ToSupervisor {
         text: field(fields, 'text', isString),
       };
     default:
-      throw new TypeError(`type is ${JSON.stringify(fields['type']) ?? 'missing'}`);
+      throw new TypeError(`type is ${show(fields['type'])}`);
   }
 }
 
@@ -151,7 +155,7 @@ export function parseToSupervisor(line: string): ToSupervisor {
 export function parseToWorker(line: string): ToWorker {
   const fields = parseFields(line);
   if (fields['type'] !== 'boot' && fields['type'] !== 'drain') {
-    throw new TypeError(`type is ${JSON.stringify(fields['type']) ?? 'missing'}`);
+    throw new TypeError(`type is ${show(fields['type'])}`);
   }
   return fields as unknown as ToWorker;
 }

@@ -1,10 +1,10 @@
 /** An application group: its slots, and the rules by which their workers come and go. */
-import { errorLine, TsgiError, type ErrorDetails, type ErrorNumber } from '../errors.ts';
-import type { DrainMessage, FailedMessage, ScriptSet } from '../ipc/messages.ts';
-import { parseToSupervisor } from '../ipc/messages.ts';
+import { errorLine } from '../errors.ts';
+import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
 import type { Context, SupervisorEvent } from './context.ts';
 import { LEVEL } from './log.ts';
+import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
 import { launchWorker } from './launch.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
@@ -26,6 +26,7 @@ export class Application {
   forceTsx = false;
   clusterWorker = false;
   readonly #context: Context;
+  readonly #reports: Reports;
   /** Slots whose worker is still to be replaced, in order. */
   #rolling: Slot[] = [];
   #isLeaving = false;
@@ -33,10 +34,12 @@ export class Application {
   /** @param firstOrdinal number of the first slot within the whole process group. */
   constructor(context: Context, command: AppCommand, firstOrdinal: number) {
     this.#context = context;
+    this.#reports = new Reports(context, this);
     this.name = command.application;
     this.scripts = command.scripts;
     this.slots = command.fds.map(
-      (fd, index) => new Slot(index, firstOrdinal + index, `slot ${this.title}/${String(index)}`, fd),
+      (fd, index) =>
+        new Slot(index, firstOrdinal + index, `slot ${this.title}/${String(index)}`, fd),
     );
     if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
   }
@@ -102,11 +105,11 @@ export class Application {
     try {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
-      else if (message.type === 'failed') this.#onFailed(worker, message);
+      else if (message.type === 'failed') worker.failure ??= message;
       else this.#context.log.host(message.level, message.text, worker.process.pid);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#report(LEVEL.error, 511, worker, { reason });
+      this.#reports.worker(LEVEL.error, 511, worker, { reason });
     }
   }
 
@@ -174,13 +177,7 @@ export class Application {
   /** A worker could not even be started, e.g. for an env-file that cannot be read. */
   #wait(slot: Slot, error: unknown): void {
     const delay = slot.backoff.fail();
-    const code: ErrorNumber = error instanceof TsgiError ? error.number : 504;
-    const reason = error instanceof Error ? error.message : String(error);
-    const text =
-      error instanceof TsgiError
-        ? error.message.replace('{seconds}', seconds(delay))
-        : errorLine(code, { ...this.#names(slot), reason, seconds: seconds(delay) });
-    this.#context.log.host(LEVEL.error, text);
+    const code = this.#reports.notStarted(slot, error, delay);
     this.#retryIn(slot, delay, code);
   }
 
@@ -200,13 +197,10 @@ export class Application {
       const predecessor = slot.current;
       slot.successor = undefined;
       slot.current = worker;
-      if (predecessor) this.#release(predecessor, 'reload', this.#context.options.gracefulTimeoutMs);
+      if (predecessor)
+        this.#release(predecessor, 'reload', this.#context.options.gracefulTimeoutMs);
     }
     if (slot.state === 'booting') this.#move(slot, 'ready');
-  }
-
-  #onFailed(worker: Worker, message: FailedMessage): void {
-    worker.failure ??= message;
   }
 
   /** @returns whether the worker's failure told how to start the next one better. */
@@ -222,7 +216,7 @@ export class Application {
   #replace(worker: Worker, how: string, error: Error | undefined): void {
     const { slot } = worker;
     if (slot.successor) {
-      this.#logDeath(worker, how, error, 0);
+      this.#reports.death(worker, how, error, 0);
       slot.current = slot.successor;
       slot.successor = undefined;
       this.#move(slot, 'booting');
@@ -231,56 +225,20 @@ export class Application {
     const upMs = worker.readyAt === undefined ? -1 : this.#context.now() - worker.readyAt;
     if (upMs >= SOUND_MS) {
       slot.backoff.reset();
-      this.#logDeath(worker, how, error, 0);
+      this.#reports.death(worker, how, error, 0);
       this.#start(slot);
       return;
     }
     const delay = slot.backoff.fail();
-    this.#logDeath(worker, how, error, delay);
+    this.#reports.death(worker, how, error, delay);
     const isPatient = upMs >= 0 && delay <= PATIENCE_MS;
-    this.#retryIn(slot, delay, isPatient ? undefined : this.#deathCode(worker, error));
+    this.#retryIn(slot, delay, isPatient ? undefined : deathCode(worker, error));
   }
 
   #giveUpReload(worker: Worker, how: string, error: Error | undefined): void {
     this.#rolling = [];
-    this.#logDeath(worker, how, error, 0);
-    this.#context.log.host(LEVEL.error, errorLine(512, this.#names(worker.slot)));
-  }
-
-  #deathCode(worker: Worker, error: Error | undefined): number {
-    if (error) return 504;
-    if (worker.failure) return worker.failure.code;
-    if (worker.isExpired) return 505;
-    return worker.readyAt === undefined ? 506 : 507;
-  }
-
-  #logDeath(worker: Worker, how: string, error: Error | undefined, delayMs: number): void {
-    if (worker.isExpired) return; // Logged when it was killed.
-    const { failure } = worker;
-    const details = { seconds: seconds(delayMs), how, reason: error?.message ?? '' };
-    if (failure) {
-      this.#logFailure(worker, failure);
-      return;
-    }
-    const cause = worker.cause === undefined ? '' : `, last on stderr: ${worker.cause}`;
-    if (error) this.#report(LEVEL.error, 504, worker, details);
-    else if (worker.readyAt === undefined) {
-      this.#report(LEVEL.error, 506, worker, { ...details, how: how + cause });
-    } else {
-      const level = how === 'exit status 0' || how === 'signal SIGTERM' ? LEVEL.notice : LEVEL.error;
-      this.#report(level, 507, worker, { ...details, how: level === LEVEL.error ? how + cause : how });
-    }
-  }
-
-  /** One record with everything in it, then the stack. */
-  #logFailure(worker: Worker, { message, stack }: FailedMessage): void {
-    const { log, options } = this.#context;
-    const { pid } = worker.process;
-    const where = `process group ${options.name}, application group ${this.title}`;
-    log.host(LEVEL.error, `${message} (${where}, worker ${String(worker.slot.index)}, pid ${String(pid)})`, pid);
-    for (const line of stack?.split('\n') ?? []) {
-      if (line.trim() !== '') log.host(LEVEL.error, line, pid);
-    }
+    this.#reports.death(worker, how, error, 0);
+    this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(worker.slot)));
   }
 
   /** Tells a worker to finish; the loop kills it when it takes too long. */
@@ -305,8 +263,8 @@ export class Application {
     worker.deadline = Infinity;
     worker.isExpired = true;
     const details = { seconds: seconds(worker.limitMs) };
-    if (worker.state === 'booting') this.#report(LEVEL.error, 505, worker, details);
-    else this.#report(LEVEL.warn, 508, worker, details);
+    if (worker.state === 'booting') this.#reports.worker(LEVEL.error, 505, worker, details);
+    else this.#reports.worker(LEVEL.warn, 508, worker, details);
     worker.process.killGroup();
   }
 
@@ -321,27 +279,14 @@ export class Application {
       } catch (error) {
         this.#rolling = [];
         const reason = error instanceof Error ? error.message : String(error);
-        this.#context.log.host(LEVEL.error, errorLine(512, { ...this.#names(slot), reason }));
+        this.#context.log.host(
+          LEVEL.error,
+          errorLine(512, { ...this.#reports.names(slot), reason }),
+        );
       }
     }
     // One that was booting when the reload came may have read old files: its turn comes when it is
     // ready. One that failed meanwhile starts afresh anyway.
     this.#rolling = this.#rolling.filter(({ state }) => state === 'ready' || state === 'booting');
   }
-
-  #names(slot: Slot): ErrorDetails {
-    const scripts = this.scripts.mode === 'exact' ? this.scripts.paths : this.scripts.roots;
-    return { application: this.title, slot: slot.index, scripts: scripts.join(', ') };
-  }
-
-  #report(level: number, code: ErrorNumber, worker: Worker, details: ErrorDetails): void {
-    const pid = worker.process.pid;
-    const text = errorLine(code, { ...this.#names(worker.slot), pid: pid ?? 'none', ...details });
-    this.#context.log.host(level, text, pid);
-  }
-}
-
-/** `0.4` for 412 ms, `12` for 12000. */
-function seconds(ms: number): string {
-  return String(Math.round(ms / 100) / 10);
 }

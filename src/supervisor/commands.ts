@@ -149,7 +149,8 @@ function parseApp(fields: readonly string[], fds: readonly number[]): AppCommand
   const [application, count, start, mode, ...paths] = fields;
   const slots = /^\d{1,4}$/.test(count ?? '') ? Number(count) : 0;
   if (application === undefined) throw malformed('app has no name');
-  if (slots < 1 || slots > MAX_SLOTS) throw malformed(`app ${application} has ${String(count)} slots`);
+  if (slots < 1 || slots > MAX_SLOTS)
+    throw malformed(`app ${application} has ${String(count)} slots`);
   if (start !== 'boot' && start !== 'on-demand') {
     throw malformed(`app ${application} starts ${JSON.stringify(start)}`);
   }
@@ -160,7 +161,9 @@ function parseApp(fields: readonly string[], fds: readonly number[]): AppCommand
     throw malformed(`app ${application} has no absolute paths`);
   }
   if (fds.length !== 0 && fds.length !== slots) {
-    throw malformed(`app ${application} has ${String(slots)} slots and ${String(fds.length)} sockets`);
+    throw malformed(
+      `app ${application} has ${String(slots)} slots and ${String(fds.length)} sockets`,
+    );
   }
   const scripts: ScriptSet = mode === 'exact' ? { mode, paths } : { mode, roots: paths };
   return { verb: 'app', application, slots, start, scripts, fds };

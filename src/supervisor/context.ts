@@ -31,12 +31,12 @@ export interface Context {
   readonly spawn: SpawnWorker;
   /** Absolute path of worker.cjs. */
   readonly workerFile: string;
-  post(event: SupervisorEvent): void;
+  readonly post: (event: SupervisorEvent) => void;
   /** Monotonic ms. */
-  now(): number;
+  readonly now: () => number;
   /** The environment that all workers share, read once per turn of the loop. */
-  environment(): Environment;
-  closeFd(fd: number): void;
+  readonly environment: () => Environment;
+  readonly closeFd: (fd: number) => void;
   /** A line of level debug. */
-  trace(text: string): void;
+  readonly trace: (text: string) => void;
 }

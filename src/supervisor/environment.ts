@@ -1,5 +1,6 @@
 /** The environment of a group's workers: the supervisor's own, env-file=, env=, and what is ours. */
 import { readFileSync } from 'node:fs';
+// eslint-disable-next-line n/no-unsupported-features/node-builtins -- stable in effect since 20.12
 import { parseEnv } from 'node:util';
 import { TsgiError } from '../errors.ts';
 import type { GroupOptions } from './commands.ts';

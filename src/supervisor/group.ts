@@ -14,14 +14,13 @@ const CONFIGURATION_MS = 10_000;
 const ORPHAN_MS = 2_500;
 
 /** What a group needs from outside; {@link Context} without what the group itself adds. */
-export interface GroupDependencies
-  extends Pick<
-    Context,
-    'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'closeFd' | 'trace'
-  > {
-  setTitle(title: string): void;
+export interface GroupDependencies extends Pick<
+  Context,
+  'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'closeFd' | 'trace'
+> {
+  readonly setTitle: (title: string) => void;
   /** Ends the process. */
-  exit(status: number): void;
+  readonly exit: (status: number) => void;
 }
 
 export class Group {
@@ -131,7 +130,10 @@ export class Group {
   }
 
   #configure(options: GroupOptions): void {
-    if (this.#context) return this.#complain('a second group message');
+    if (this.#context) {
+      this.#complain('a second group message');
+      return;
+    }
     const { setTitle, ...shared } = this.#outside;
     setTitle(supervisorTitle(options.name, options.displayName));
     this.#context = {

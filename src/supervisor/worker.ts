@@ -17,7 +17,8 @@ export function describeExit(status: number | null, signal: string | null): stri
  * like an error of Node's, else the last that is not empty.
  */
 export function findCause(lines: readonly string[]): string | undefined {
-  const isError = (line: string): boolean => /^(Uncaught )?[\w.]*(Error|Exception)\b.*: /.test(line);
+  const isError = (line: string): boolean =>
+    /^(Uncaught )?[\w.]*(Error|Exception)\b.*: /.test(line);
   return lines.findLast(isError) ?? lines.findLast((line) => line.trim() !== '');
 }
 

@@ -21,8 +21,32 @@ export interface Loading {
   exports: Exports | undefined;
   /** The http server that the app let listen. */
   server: Server | undefined;
-  /** Ends the wait for a listen(). */
-  settle(error?: TsgiError): void;
+  /** The app lets this server listen. */
+  hear(server: Server): void;
+  /**
+   * Waits no longer: fails with the error, unless a server listens already. Then it is served,
+   * though the script itself goes on, as with `for await (… of on(server, 'request'))`.
+   */
+  end(error: TsgiError): void;
+}
+
+/** A promise to be settled from outside. Nobody has to wait for it. */
+class Deferred {
+  resolve!: () => void;
+  reject!: (error: Error) => void;
+  readonly promise = new Promise<void>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+
+  constructor() {
+    this.promise.catch(() => undefined);
+  }
+}
+
+function serverOf({ script, server }: Loading): Server {
+  if (server) return server;
+  throw new TsgiError(600, { script, reason: 'the wait for an app ended without one' });
 }
 
 export interface AppsOptions {
@@ -98,8 +122,7 @@ export class Apps {
     const script = this.#ownerOfNext();
     this.#adopted.add(server);
     if (this.#loading && !this.#loading.server) {
-      this.#loading.server = server;
-      this.#loading.settle();
+      this.#loading.hear(server);
     } else if (script !== undefined) {
       this.#apps.set(script, { kind: 'server', server });
     }
@@ -112,11 +135,11 @@ export class Apps {
     const { script, exports } = loading;
     if (!exports) {
       const never = 'unknown, since its top-level await never ends';
-      loading.settle(new TsgiError(611, { script, exports: never }));
+      loading.end(new TsgiError(611, { script, exports: never }));
     } else if (exports.default !== undefined) {
-      loading.settle(this.#unknownExport(script, exports));
+      loading.end(this.#unknownExport(script, exports));
     } else {
-      loading.settle(new TsgiError(611, { script, exports: describeExports(exports) }));
+      loading.end(new TsgiError(611, { script, exports: describeExports(exports) }));
     }
   }
 
@@ -164,29 +187,34 @@ export class Apps {
   async #load(script: string, path: string, isMain: boolean): Promise<App> {
     const runner = chooseRunner(path, this.#options.boot.forceTsx);
     if (runner === 'tsx') await this.#useTsx(script);
-    let settle: Loading['settle'] = () => undefined;
-    const listened = new Promise<void>((resolve, reject) => {
-      settle = (error) => {
-        if (error) reject(error);
-        else resolve();
-      };
-    });
-    listened.catch(() => undefined); // Told by orFail(), or too late to matter.
-    const loading: Loading = { script, runner, exports: undefined, server: undefined, settle };
+    const heard = new Deferred();
+    const ended = new Deferred();
+    const loading: Loading = {
+      script,
+      runner,
+      exports: undefined,
+      server: undefined,
+      hear(server) {
+        loading.server = server;
+        heard.resolve();
+      },
+      end(error) {
+        if (loading.server) ended.resolve();
+        else ended.reject(error);
+      },
+    };
     this.#loading = loading;
     const timer = this.#limit(loading, isMain);
-    // What ends the wait, e.g. top-level await that never ends, must not wait for what it awaits.
-    const orFail = <T>(promise: Promise<T>): Promise<T> =>
-      Promise.race([promise, listened.then(() => promise)]);
     try {
       const run = isMain ? runAsMain(path, runner) : this.#runOneOfMany(script, path, runner);
-      loading.exports = await orFail(run);
+      loading.exports = (await Promise.race([run, ended.promise])) ?? undefined;
       await turn();
-      const found = loading.server ? undefined : await orFail(findApp(loading.exports, script));
-      if (found) return found;
-      await listened;
-      // settle() without an error comes from adopt(), which has set it.
-      return { kind: 'server', server: loading.server as unknown as Server };
+      if (!loading.server && loading.exports) {
+        const found = await Promise.race([findApp(loading.exports, script), ended.promise]);
+        if (found) return found;
+      }
+      if (!loading.server) await Promise.race([heard.promise, ended.promise]);
+      return { kind: 'server', server: serverOf(loading) };
     } finally {
       clearTimeout(timer);
       this.#loading = undefined;
@@ -199,7 +227,7 @@ export class Apps {
     const { script } = loading;
     const onTimeout = (): void => {
       const exports = loading.exports ? describeExports(loading.exports) : STILL_EVALUATED;
-      loading.settle(new TsgiError(612, { script, seconds: startupTimeoutMs / 1000, exports }));
+      loading.end(new TsgiError(612, { script, seconds: startupTimeoutMs / 1000, exports }));
     };
     return setTimeout(onTimeout, startupTimeoutMs - (isMain ? performance.now() : 0)).unref();
   }

@@ -13,8 +13,8 @@ type ListenReply = (error: Error | number, handle: object | null) => void;
 /** Members of the cluster module that its types do not show (lib/internal/cluster/child.js). */
 interface ClusterInternals {
   fork: (env?: object) => never;
-  _setupWorker(): void;
-  _getServer(owner: unknown, query: ListenQuery, reply: ListenReply): void;
+  _setupWorker: () => void;
+  _getServer: (owner: unknown, query: ListenQuery, reply: ListenReply) => void;
 }
 
 const require = createRequire(__filename);
@@ -64,6 +64,6 @@ export function becomeClusterWorker(id: number): void {
   cluster._setupWorker();
   delete process.env['NODE_UNIQUE_ID'];
   cluster._getServer = listenAlone;
-  process.send ??= () => true;
+  if (!process.connected) process.send = () => true;
   syncBuiltinESMExports();
 }

@@ -61,7 +61,7 @@ export interface ControlHandlers {
 export function sendToSupervisor(message: ToSupervisor, fd = CONTROL_FD): void {
   const bytes = Buffer.from(encodeMessage(message));
   try {
-    for (let sent = 0; sent < bytes.length; ) sent += writeSync(fd, bytes, sent);
+    for (let sent = 0; sent < bytes.length;) sent += writeSync(fd, bytes, sent);
   } catch {
     // EPIPE: the supervisor has gone, and the watch thread is about to say so.
   }
@@ -82,9 +82,11 @@ export function watchControl(
   };
   // Messages are pure ASCII, so bytes and characters are one.
   let pending = '';
-  const splitter = new LineSplitter((line) => queueMicrotask(() => {
-    onLine(line);
-  }));
+  const splitter = new LineSplitter((line) => {
+    queueMicrotask(() => {
+      onLine(line);
+    });
+  });
   const lastNewline = rest.lastIndexOf(0x0a);
   splitter.push(rest.subarray(0, lastNewline + 1));
   pending = rest.toString('latin1', lastNewline + 1);

@@ -131,7 +131,12 @@ export async function findApp(exports: Exports, script: string): Promise<App | u
     if (framework) return framework;
     if (!isFunction(application) || isClass(application)) {
       const expected = 'a function (environ, startResponse)';
-      throw new TsgiError(613, { script, came: describe(application), name: 'application', expected });
+      throw new TsgiError(613, {
+        script,
+        came: describe(application),
+        name: 'application',
+        expected,
+      });
     }
     // The interface is checked call by call: src/http reports what breaks it.
     const callable = application as unknown as Extract<App, { kind: 'callable' }>['application'];
@@ -140,6 +145,7 @@ export async function findApp(exports: Exports, script: string): Promise<App | u
   const framework = await byShape(exports.default);
   if (framework) return framework;
   const value = exports.default;
-  const isListener = isFunction(value) && !isClass(value) && (value.length === 2 || value.length === 3);
+  const isListener =
+    isFunction(value) && !isClass(value) && (value.length === 2 || value.length === 3);
   return isListener ? serve(value) : undefined;
 }

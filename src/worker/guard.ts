@@ -69,5 +69,7 @@ export class Guard {
 
 /** The app catches its uncaught errors itself, and goes on. */
 function isHandledByApp(): boolean {
-  return process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback();
+  return (
+    process.listenerCount('uncaughtException') > 0 || process.hasUncaughtExceptionCaptureCallback()
+  );
 }

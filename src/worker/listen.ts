@@ -22,7 +22,7 @@ interface ListenOptions {
   readonly signal?: AbortSignal;
 }
 
-type Listen = (this: NetServer, ...args: unknown[]) => NetServer;
+type Listen = (...args: unknown[]) => NetServer;
 
 /** What becomes of an http server that is about to listen. */
 export type Decision = 'adopt' | 'real';
@@ -47,8 +47,7 @@ export function parseListenArguments(args: readonly unknown[]): {
 } {
   const [first, second] = args;
   const last = args.at(-1);
-  const callback =
-    typeof last === 'function' ? (last as (...args: unknown[]) => void) : undefined;
+  const callback = typeof last === 'function' ? (last as (...args: unknown[]) => void) : undefined;
   if (typeof first === 'object' && first !== null) return { options: first, callback };
   const isPath = typeof first === 'string' && !/^\s*\d+\s*$/.test(first);
   if (isPath) return { options: { path: first }, callback };
@@ -149,12 +148,13 @@ export function hookListen(hook: ListenHook): void {
   const prototype = NetServer.prototype as unknown as { listen: Listen };
   const original = prototype.listen;
   prototype.listen = function listen(this: NetServer, ...args: unknown[]): NetServer {
-    if (this.listening || !isHttpServer(this)) return Reflect.apply(original, this, args);
-    const { options } = parseListenArguments(args);
-    if (!isAcceptable(options) || hook.decide(this, describeWhere(options)) === 'real') {
-      return Reflect.apply(original, this, args);
+    if (!this.listening && isHttpServer(this)) {
+      const { options } = parseListenArguments(args);
+      if (isAcceptable(options) && hook.decide(this, describeWhere(options)) === 'adopt') {
+        adopt(this, args, hook);
+        return this;
+      }
     }
-    adopt(this, args, hook);
-    return this;
+    return Reflect.apply<NetServer, unknown[], NetServer>(original, this, args);
   };
 }

@@ -37,7 +37,11 @@ function resolveLinks(script: string): string {
   } catch (error) {
     const missing = ['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '');
     if (missing) throw new TsgiError(601, { script }, { cause: error });
-    throw new TsgiError(602, { script, user: userName(), reason: reasonOf(error) }, { cause: error });
+    throw new TsgiError(
+      602,
+      { script, user: userName(), reason: reasonOf(error) },
+      { cause: error },
+    );
   }
 }
 

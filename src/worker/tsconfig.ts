@@ -18,7 +18,9 @@ function asObject(value: unknown): Json {
 /** JSON with comments and trailing commas, as TypeScript reads it. */
 export function parseJsonc(text: string): unknown {
   const tokens = /"(?:[^"\\]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
-  const bare = text.replace(/^\uFEFF/, '').replace(tokens, (token) => (token.startsWith('"') ? token : ' '));
+  const bare = text
+    .replace(/^\uFEFF/, '')
+    .replace(tokens, (token) => (token.startsWith('"') ? token : ' '));
   const commas = /"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])/g;
   return JSON.parse(bare.replace(commas, (token) => (token === ',' ? '' : token)));
 }

@@ -78,7 +78,8 @@ export function privateCache(
   onUnsafe: (text: string) => void,
 ): string | undefined {
   const xdg = environment['XDG_CACHE_HOME'];
-  const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(environment['HOME'] ?? homedir(), '.cache');
+  const base =
+    xdg !== undefined && isAbsolute(xdg) ? xdg : join(environment['HOME'] ?? homedir(), '.cache');
   const directory = join(base, 'mod-tsgi');
   const reason = whyUnsafe(directory);
   if (reason === undefined) return directory;
@@ -107,10 +108,7 @@ async function withEnvironment(
  * Makes require() and import run TypeScript by tsx, which maps stack traces too.
  * @throws TsgiError 0614 if tsx is not installed.
  */
-export async function registerTsx(
-  script: string,
-  onUnsafe: (text: string) => void,
-): Promise<void> {
+export async function registerTsx(script: string, onUnsafe: (text: string) => void): Promise<void> {
   const cache = process.env['TSX_DISABLE_CACHE'] ? undefined : privateCache(process.env, onUnsafe);
   // tsx reads both when it is loaded.
   const values: Record<string, string> =

@@ -28,7 +28,8 @@ http
       res.writeHead(200, { 'Content-Type': 'text/plain' });
       res.write('begun');
     }
-    setImmediate(() => {
+    // With a head, Apache must have had the time to pass it on.
+    setTimeout(() => {
       const bytes = Buffer.from(hex, 'hex');
       for (const fd of connections()) {
         try {
@@ -38,6 +39,6 @@ http
         }
       }
       if (url.searchParams.has('exit')) process.kill(process.pid, 'SIGKILL');
-    });
+    }, url.searchParams.has('head') ? 100 : 0);
   })
   .listen(3000);

@@ -5,7 +5,12 @@ import { TestGroup } from './harness.ts';
 
 /** name, source, number, words of the cause; a client gets the number with UNAVAILABLE. */
 const broken: readonly (readonly [string, string, number, RegExp])[] = [
-  ['throws.cjs', 'function deep() { throw new Error("no database") }\ndeep();', 607, /Error: no database/],
+  [
+    'throws.cjs',
+    'function deep() { throw new Error("no database") }\ndeep();',
+    607,
+    /Error: no database/,
+  ],
   ['rejects.mjs', 'await Promise.reject(new TypeError("no queue"))', 607, /TypeError: no queue/],
   ['string.cjs', 'throw "just text"', 607, /'just text'/],
   ['later.cjs', 'setTimeout(() => { throw new Error("too late") }, 20)', 607, /too late/],
@@ -23,8 +28,18 @@ const broken: readonly (readonly [string, string, number, RegExp])[] = [
   ['number.mjs', 'export default 42', 613, /exports a number as default/],
   ['class.cjs', 'module.exports = class Shop {}', 613, /exports the class Shop as default/],
   ['one.cjs', 'module.exports = (only) => only', 613, /a function of 1 parameter /],
-  ['config.cjs', 'exports.application = { port: 1 }', 613, /exports an object with port as application/],
-  ['typed.ts', 'const x: number = 1;\n\nthrow new Error(`typed ${x}`);\nexport {};', 607, /typed 1/],
+  [
+    'config.cjs',
+    'exports.application = { port: 1 }',
+    613,
+    /exports an object with port as application/,
+  ],
+  [
+    'typed.ts',
+    'const x: number = 1;\n\nthrow new Error(`typed ${x}`);\nexport {};',
+    607,
+    /typed 1/,
+  ],
 ];
 
 describe('an app that cannot be loaded', () => {
@@ -39,7 +54,10 @@ describe('an app that cannot be loaded', () => {
     it(`(${name}) is logged as ${id} with group, pid and script, and refuses its clients`, async () => {
       const { socket, script } = group.serve(name, source);
       const line = await group.logged(new RegExp(`host ${id}: .*${name.replace('.', '\\.')}`));
-      expect(line).to.match(cause).and.match(/process group test/).and.match(/pid \d+/);
+      expect(line)
+        .to.match(cause)
+        .and.match(/process group test/)
+        .and.match(/pid \d+/);
       expect(line.startsWith('3 ')).to.equal(true);
       const { unavailable } = await group.ask(socket, script);
       expect(unavailable?.code).to.equal(code);
@@ -48,7 +66,9 @@ describe('an app that cannot be loaded', () => {
   }
 
   it('shows the stack behind the record', () => {
-    expect(group.log.some((line) => /host {5}at deep \(.*throws\.cjs:1:25\)/.test(line))).to.equal(true);
+    expect(group.log.some((line) => /host {5}at deep \(.*throws\.cjs:1:25\)/.test(line))).to.equal(
+      true,
+    );
   });
 
   it('shows the place of a syntax error', () => {
@@ -66,7 +86,8 @@ describe('an app that cannot be loaded', () => {
     group.write('mended.cjs', 'module.exports = (req, res) => res.end("mended")');
     const mended = async (): Promise<string> => (await group.ask(socket, script)).body;
     let body = '';
-    for (const deadline = Date.now() + 10_000; body === '' && Date.now() < deadline; ) body = await mended();
+    for (const deadline = Date.now() + 10_000; body === '' && Date.now() < deadline;)
+      body = await mended();
     expect(body).to.equal('mended');
   });
 });
@@ -84,7 +105,8 @@ describe('a script that may not run', () => {
     expect((await group.ask(socket, path)).unavailable?.code).to.equal(code);
   }
 
-  it('is 0601 when it does not exist', () => expectCode(join(group.directory, 'nowhere', 'app.js'), 601));
+  it('is 0601 when it does not exist', () =>
+    expectCode(join(group.directory, 'nowhere', 'app.js'), 601));
 
   it('is 0603 when it is a directory', async () => {
     const path = join(group.directory, 'folder.js');

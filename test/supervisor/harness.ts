@@ -65,7 +65,9 @@ export class TestGroup {
   /** Announces an application group with fresh sockets; returns their paths. */
   app(name: string, paths: readonly string[], options: AppOptions = {}): string[] {
     const { slots = 1, start = 'boot', mode = 'exact' } = options;
-    const sockets = Array.from({ length: slots }, () => join(this.directory, `s${String(this.#sockets++)}`));
+    const sockets = Array.from({ length: slots }, () =>
+      join(this.directory, `s${String(this.#sockets++)}`),
+    );
     for (const path of sockets) this.#parent.stdin.write(`listen${SEPARATOR}${path}\n`);
     const fields = ['fds', String(slots), 'app', name, String(slots), start, mode, ...paths];
     this.#parent.stdin.write(fields.join(SEPARATOR) + '\n');
@@ -73,7 +75,11 @@ export class TestGroup {
   }
 
   /** The simplest case: one slot, one script that is written here; returns socket and path. */
-  serve(name: string, source: string, options: AppOptions = {}): { socket: string; script: string } {
+  serve(
+    name: string,
+    source: string,
+    options: AppOptions = {},
+  ): { socket: string; script: string } {
     const script = this.write(name, source);
     const [socket = ''] = this.app(name, [script], options);
     return { socket, script };
@@ -97,7 +103,10 @@ export class TestGroup {
   }
 
   exited(timeoutMs = 10_000): Promise<string> {
-    return waitFor(() => this.exit, { timeoutMs, what: `the end of the supervisor; log:\n${this.log.join('\n')}` });
+    return waitFor(() => this.exit, {
+      timeoutMs,
+      what: `the end of the supervisor; log:\n${this.log.join('\n')}`,
+    });
   }
 
   /** Pids of the workers that are alive. */
@@ -141,5 +150,7 @@ export function isAlive(pid: number): boolean {
 
 /** The command line as ps shows it. */
 export function titleOf(pid: number): string {
-  return readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  return readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8')
+    .replaceAll('\0', ' ')
+    .trim();
 }

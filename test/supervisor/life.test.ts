@@ -21,7 +21,10 @@ describe('the workers of a group', () => {
     const sockets = group.app('app', [script], { slots: 2 });
     for (const socket of sockets) await group.ask(socket, script);
     expect(titleOf(group.pid)).to.equal('tsgi: supervisor test');
-    expect(group.workers().map(titleOf)).to.have.members(['tsgi: worker test/0', 'tsgi: worker test/1']);
+    expect(group.workers().map(titleOf)).to.have.members([
+      'tsgi: worker test/0',
+      'tsgi: worker test/1',
+    ]);
   });
 
   it('are shown with display-name', async () => {
@@ -39,7 +42,9 @@ describe('the workers of a group', () => {
     process.kill(first, 'SIGKILL');
     await waitFor(() => !isAlive(first));
     expect(Number(await answerOf(socket, script))).to.be.greaterThan(first);
-    await group.logged(new RegExp(`TSGI0507: worker 0 of app.js \\(pid ${first}\\) ended: signal SIGKILL`));
+    await group.logged(
+      new RegExp(`TSGI0507: worker 0 of app.js \\(pid ${first}\\) ended: signal SIGKILL`),
+    );
   });
 
   it('leave no child of theirs behind', async () => {
@@ -91,7 +96,11 @@ describe('the workers of a group', () => {
     );
     const env = JSON.parse(await answerOf(socket, script)) as Record<string, string>;
     expect(env).to.include({ ONE: '1', TWO: 'a=b c', LANG: 'de_DE.UTF-8', USER: 'tester' });
-    expect(env).to.include({ TSGI_HOSTED: '1', TSGI_PROCESS_GROUP: 'test', NODE_APP_INSTANCE: '0' });
+    expect(env).to.include({
+      TSGI_HOSTED: '1',
+      TSGI_PROCESS_GROUP: 'test',
+      NODE_APP_INSTANCE: '0',
+    });
     expect(env).to.have.property('PORT', '80');
     expect(env).not.to.have.any.keys('NODE_UNIQUE_ID', 'TSX_DISABLE_CACHE', 'TMPDIR');
   });
@@ -99,7 +108,10 @@ describe('the workers of a group', () => {
   it('wait for an env-file that cannot be read', async () => {
     const file = join('/tmp', `tsgi-env-${String(process.pid)}`);
     start(`env-file=${file}`);
-    const { socket, script } = group.serve('app.js', 'module.exports = (req, res) => res.end(process.env.FROM)');
+    const { socket, script } = group.serve(
+      'app.js',
+      'module.exports = (req, res) => res.end(process.env.FROM)',
+    );
     await group.logged(/TSGI0503: env-file .* ENOENT/);
     expect((await group.ask(socket, script)).unavailable?.code).to.equal(503);
     writeFileSync(file, 'FROM="two words"\n');
@@ -188,7 +200,10 @@ describe('the workers of a group', () => {
 
   it('load scripts of a pattern at their first request, and outlive those that fail', async () => {
     start();
-    group.write('any/a.js', 'exports.application = (environ, start) => { start("200 OK", []); return ["a"] }');
+    group.write(
+      'any/a.js',
+      'exports.application = (environ, start) => { start("200 OK", []); return ["a"] }',
+    );
     group.write('any/b.mjs', 'export default (req, res) => res.end("b")');
     group.write('any/broken.cjs', 'throw new Error("one of many")');
     const root = join(group.directory, 'any');
@@ -258,7 +273,9 @@ describe('the end of a group', () => {
   });
 
   it('comes when Apache dies even if the workers are blocked', async () => {
-    await startTwo('module.exports = (req, res) => { res.end(String(process.pid)); setImmediate(() => { for (;;); }) }');
+    await startTwo(
+      'module.exports = (req, res) => { res.end(String(process.pid)); setImmediate(() => { for (;;); }) }',
+    );
     group.closeCommands();
     await expectEnd('status 0', 5_000);
   });
@@ -271,7 +288,9 @@ describe('the end of a group', () => {
   });
 
   it('takes blocked workers along when the supervisor is killed', async () => {
-    await startTwo('process.on("SIGTERM", () => undefined); module.exports = (req, res) => { res.end(String(process.pid)); setImmediate(() => { for (;;); }) }');
+    await startTwo(
+      'process.on("SIGTERM", () => undefined); module.exports = (req, res) => { res.end(String(process.pid)); setImmediate(() => { for (;;); }) }',
+    );
     process.kill(group.pid, 'SIGKILL');
     await group.exited();
     await waitFor(() => !pids.some(isAlive), { timeoutMs: 5_000 });

@@ -2,7 +2,17 @@
 import { createConnection, type Socket } from 'node:net';
 
 const HEADER = 8;
-const TYPE = { auth: 0x01, request: 0x02, hello: 0x41, response: 0x45, data: 0x46, end: 0x47, abort: 0x48, goaway: 0x4c, unavailable: 0x4d };
+const TYPE = {
+  auth: 0x01,
+  request: 0x02,
+  hello: 0x41,
+  response: 0x45,
+  data: 0x46,
+  end: 0x47,
+  abort: 0x48,
+  goaway: 0x4c,
+  unavailable: 0x4d,
+};
 const FIN = 1;
 
 interface Frame {
@@ -43,13 +53,33 @@ function request(script: string, path: string): Buffer {
   fixed.writeBigInt64LE(-1n, 20);
   fixed.writeUInt16LE(1, 28);
   const host = [Buffer.alloc(1), text('Host'), text('localhost')];
-  const strings = ['GET', path, 'HTTP/1.1', 'http', script, '', path, '', 'localhost', 'test', '/',
-    '127.0.0.1', '127.0.0.1', '', '', 'request-id'];
+  const strings = [
+    'GET',
+    path,
+    'HTTP/1.1',
+    'http',
+    script,
+    '',
+    path,
+    '',
+    'localhost',
+    'test',
+    '/',
+    '127.0.0.1',
+    '127.0.0.1',
+    '',
+    '',
+    'request-id',
+  ];
   return frame(TYPE.request, FIN, Buffer.concat([fixed, ...strings.map(text), ...host]));
 }
 
 function auth(secret: string): Buffer {
-  return frame(TYPE.auth, 0, Buffer.concat([Buffer.from([1, 0, 0, 0]), Buffer.from(secret, 'hex')]));
+  return frame(
+    TYPE.auth,
+    0,
+    Buffer.concat([Buffer.from([1, 0, 0, 0]), Buffer.from(secret, 'hex')]),
+  );
 }
 
 /** Reads frames one by one; null at the end of the stream. */
@@ -89,7 +119,11 @@ async function readAnswer(frames: Frames): Promise<Answer> {
       return { status, body, unavailable };
     }
     if (type === TYPE.abort) {
-      return { status, body, abort: { code: payload.readUInt16LE(0), text: payload.toString('utf8', 4) } };
+      return {
+        status,
+        body,
+        abort: { code: payload.readUInt16LE(0), text: payload.toString('utf8', 4) },
+      };
     }
     if (type === TYPE.response) status = payload.readUInt16LE(0);
     if (type === TYPE.data) body += payload.toString();
@@ -103,7 +137,12 @@ async function readAnswer(frames: Frames): Promise<Answer> {
  */
 export async function ask(
   socketPath: string,
-  { secret, script, path = '/', onSent }: { secret: string; script: string; path?: string; onSent?: () => void },
+  {
+    secret,
+    script,
+    path = '/',
+    onSent,
+  }: { secret: string; script: string; path?: string; onSent?: () => void },
 ): Promise<Answer> {
   const socket = createConnection(socketPath);
   try {
@@ -115,7 +154,10 @@ export async function ask(
       return await readAnswer(frames);
     }
     if (hello?.type !== TYPE.unavailable) throw new Error('expected HELLO or UNAVAILABLE');
-    const unavailable = { code: hello.payload.readUInt16LE(0), retryAfter: hello.payload.readUInt16LE(2) };
+    const unavailable = {
+      code: hello.payload.readUInt16LE(0),
+      retryAfter: hello.payload.readUInt16LE(2),
+    };
     return { status: 0, body: '', unavailable };
   } finally {
     socket.destroy();

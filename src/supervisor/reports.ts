@@ -1,0 +1,91 @@
+/** What the log says about the workers of an application group. */
+import { errorLine, TsgiError, type ErrorDetails, type ErrorNumber } from '../errors.ts';
+import type { FailedMessage } from '../ipc/messages.ts';
+import type { Application } from './application.ts';
+import type { Context } from './context.ts';
+import { LEVEL } from './log.ts';
+import type { Slot } from './slot.ts';
+import type { Worker } from './worker.ts';
+
+/** `0.4` for 412 ms, `12` for 12000. */
+export function seconds(ms: number): string {
+  return String(Math.round(ms / 100) / 10);
+}
+
+/** The N of the TSGI<N> that says why a worker is dead; clients get it while its slot waits. */
+export function deathCode(worker: Worker, error: Error | undefined): number {
+  if (error) return 504;
+  if (worker.failure) return worker.failure.code;
+  if (worker.isExpired) return 505;
+  return worker.readyAt === undefined ? 506 : 507;
+}
+
+export class Reports {
+  readonly #context: Context;
+  readonly #application: Application;
+
+  constructor(context: Context, application: Application) {
+    this.#context = context;
+    this.#application = application;
+  }
+
+  /** Details that every row about a slot may name. */
+  names(slot: Slot): ErrorDetails {
+    const { scripts, title } = this.#application;
+    const paths = scripts.mode === 'exact' ? scripts.paths : scripts.roots;
+    return { application: title, slot: slot.index, scripts: paths.join(', ') };
+  }
+
+  /** A row about a worker. */
+  worker(level: number, code: ErrorNumber, worker: Worker, details: ErrorDetails): void {
+    const { pid } = worker.process;
+    const text = errorLine(code, { ...this.names(worker.slot), pid: pid ?? 'none', ...details });
+    this.#context.log.host(level, text, pid);
+  }
+
+  /** A worker could not even be tried. @returns the N of the TSGI<N> that was logged. */
+  notStarted(slot: Slot, error: unknown, delayMs: number): ErrorNumber {
+    const next = seconds(delayMs);
+    if (error instanceof TsgiError) {
+      this.#context.log.host(LEVEL.error, error.message.replace('{seconds}', next));
+      return error.number;
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    const text = errorLine(504, { ...this.names(slot), reason, seconds: next });
+    this.#context.log.host(LEVEL.error, text);
+    return 504;
+  }
+
+  /**
+   * A worker is dead that nobody told to end.
+   * @param how its exit status or signal; @param error why it could not be started.
+   */
+  death(worker: Worker, how: string, error: Error | undefined, delayMs: number): void {
+    if (worker.isExpired) return; // Logged when it was killed.
+    const details = { seconds: seconds(delayMs), how, reason: error?.message ?? '' };
+    const { cause } = worker;
+    const howAndWhy = cause === undefined ? how : `${how}, last on stderr: ${cause}`;
+    if (worker.failure) this.#failure(worker, worker.failure);
+    else if (error) this.worker(LEVEL.error, 504, worker, details);
+    else if (worker.readyAt === undefined) {
+      this.worker(LEVEL.error, 506, worker, { ...details, how: howAndWhy });
+    } else if (how === 'exit status 0' || how === 'signal SIGTERM') {
+      this.worker(LEVEL.notice, 507, worker, details);
+    } else {
+      this.worker(LEVEL.error, 507, worker, { ...details, how: howAndWhy });
+    }
+  }
+
+  /** One record with everything in it, then the stack. */
+  #failure(worker: Worker, { message, stack }: FailedMessage): void {
+    const { log, options } = this.#context;
+    const { pid } = worker.process;
+    const where =
+      `process group ${options.name}, application group ${this.#application.title}, ` +
+      `worker ${String(worker.slot.index)}, pid ${String(pid)}`;
+    log.host(LEVEL.error, `${message} (${where})`, pid);
+    for (const line of stack?.split('\n') ?? []) {
+      if (line.trim() !== '') log.host(LEVEL.error, line, pid);
+    }
+  }
+}
