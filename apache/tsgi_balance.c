@@ -120,30 +120,38 @@ static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error
 
 static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot, const char *why)
 {
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                  TSGI_LOGNO(0185) "group %s, worker %d: wrong greeting: %s; its connection is "
-                                   "closed",
-                  slots->generation->group, slot, why);
+    if (tsgi_pool_may_complain(slot_pool(slots, slot), apr_time_now())) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      TSGI_LOGNO(0185) "group %s, worker %d: wrong greeting: %s; its connection "
+                                       "is closed",
+                      slots->generation->group, slot, why);
+    }
 }
+
+/* What the greeting of a connection said besides its kind. */
+typedef struct {
+    tsgi_unavailable_t unavailable;
+    const char *why;
+} answer_t;
 
 /*
  * Reads the greeting of a PENDING connection and keeps the books of the slot. Afterwards the connection
  * belongs to the caller still if the answer is NONE or HELLO; else it is closed.
  */
 static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
-                             tsgi_connection_t *connection, tsgi_unavailable_t *unavailable)
+                             tsgi_connection_t *connection, answer_t *answer)
 {
     tsgi_pool_t *pool = slot_pool(slots, slot);
-    const char *why = "";
-    const tsgi_greeting_t greeting =
-        tsgi_connection_greet(connection, slots->generation->id, unavailable, &why);
+    answer->why = "";
+    const tsgi_greeting_t greeting = tsgi_connection_greet(
+        connection, slots->generation->id, &answer->unavailable, &answer->why);
 
     if (greeting == TSGI_GREETING_HELLO) {
         tsgi_pool_set_alive(pool, 1);
     }
     else if (greeting != TSGI_GREETING_NONE) {
         if (greeting == TSGI_GREETING_WRONG) {
-            log_wrong_greeting(r, slots, slot, why);
+            log_wrong_greeting(r, slots, slot, answer->why);
         }
         tsgi_pool_set_alive(pool, 0);
         tsgi_connection_close(connection);
@@ -156,7 +164,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
                       int slot, tsgi_lease_t *lease)
 {
     struct pollfd fds[2];
-    tsgi_unavailable_t unavailable;
+    answer_t answer;
     int error;
     tsgi_connection_t *connection = open_pending(slots, slot, &error);
 
@@ -166,7 +174,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     }
     fds[0] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
     (void)tsgi_client_wait(client, fds, 1, GREETING_PATIENCE_MS, 0);
-    switch (greet(r, slots, slot, connection, &unavailable)) {
+    switch (greet(r, slots, slot, connection, &answer)) {
     case TSGI_GREETING_HELLO:
         lease_begin(lease, slots, slot, connection);
         return 1;
@@ -189,13 +197,13 @@ static void probe_silent(request_rec *r, tsgi_slots_t *slots, apr_time_t now)
             !tsgi_pool_may_probe(pool, now, PROBE_INTERVAL)) {
             continue;
         }
-        tsgi_unavailable_t unavailable;
+        answer_t answer;
         int error;
         tsgi_connection_t *connection = open_pending(slots, slot, &error);
         if (connection == NULL) {
             continue;
         }
-        const tsgi_greeting_t greeting = greet(r, slots, slot, connection, &unavailable);
+        const tsgi_greeting_t greeting = greet(r, slots, slot, connection, &answer);
         if (greeting == TSGI_GREETING_HELLO) {
             tsgi_pool_give(pool, connection, now);
         }
@@ -207,14 +215,23 @@ static void probe_silent(request_rec *r, tsgi_slots_t *slots, apr_time_t now)
 
 /* ---- waiting ------------------------------------------------------------------------ */
 
+/* Why a slot is not worth waiting for. */
+typedef enum {
+    AWAY_NOT,
+    AWAY_CONNECT,     /* nobody listens, or the backlog has been full for connect-timeout */
+    AWAY_WRONG,       /* it does not speak the wire */
+    AWAY_UNAVAILABLE, /* the supervisor has no worker for it */
+    AWAY_COUNT
+} away_t;
+
 /* One slot in the eyes of a thread that waits. */
 typedef struct {
     tsgi_connection_t *connection; /* PENDING, ours meanwhile */
     apr_time_t retry_at;           /* without a connection: when to try again */
     apr_time_t full_since;         /* first EAGAIN of connect(), 0 = none */
-    tsgi_unavailable_t unavailable;
-    int is_unavailable, is_refused; /* by the supervisor; by connect() with another error than EAGAIN */
-    int error;
+    away_t away;
+    answer_t answer;
+    int error;             /* AWAY_CONNECT: errno */
 } seat_t;
 
 typedef struct {
@@ -234,36 +251,40 @@ static void seat_connect(waiting_t *w, int slot, apr_time_t now)
     seat->connection = open_pending(w->slots, slot, &error);
     if (seat->connection != NULL) {
         seat->full_since = 0;
-        seat->is_refused = 0;
+        seat->away = AWAY_NOT;
         return;
     }
     seat->error = error;
+    seat->away = AWAY_CONNECT;
+    seat->retry_at = now + RETRY_CLOSED;
     if (error == EAGAIN) {
         seat->full_since = seat->full_since != 0 ? seat->full_since : now;
         seat->retry_at = now + RETRY_FULL;
-        seat->is_refused = now - seat->full_since >
-                           apr_time_from_msec(w->slots->generation->connect_timeout);
-        return;
+        if (now - seat->full_since <=
+            apr_time_from_msec(w->slots->generation->connect_timeout)) {
+            seat->away = AWAY_NOT;
+        }
     }
-    seat->is_refused = 1;
-    seat->retry_at = now + RETRY_CLOSED;
 }
 
 /* @return 1 if the slot has said HELLO, 0 otherwise; the seat's books are kept. */
 static int seat_listen(waiting_t *w, int slot, apr_time_t now)
 {
     seat_t *seat = &w->seats[slot];
-    switch (greet(w->r, w->slots, slot, seat->connection, &seat->unavailable)) {
+    switch (greet(w->r, w->slots, slot, seat->connection, &seat->answer)) {
     case TSGI_GREETING_HELLO:
         return 1;
     case TSGI_GREETING_NONE:
         return 0;
     case TSGI_GREETING_UNAVAILABLE:
-        seat->is_unavailable = 1;
+        seat->away = AWAY_UNAVAILABLE;
+        seat->retry_at = now + RETRY_UNAVAILABLE;
+        break;
+    case TSGI_GREETING_WRONG:
+        seat->away = AWAY_WRONG;
         seat->retry_at = now + RETRY_UNAVAILABLE;
         break;
     case TSGI_GREETING_CLOSED:
-    case TSGI_GREETING_WRONG:
         seat->retry_at = now + RETRY_CLOSED;
         break;
     }
@@ -274,28 +295,29 @@ static int seat_listen(waiting_t *w, int slot, apr_time_t now)
 /* All slots are away: says why. @return 0 if there is still hope. */
 static int all_away(waiting_t *w)
 {
-    int unavailable = -1, refused = -1;
+    const seat_t *examples[AWAY_COUNT] = {NULL};
     for (int slot = 0; slot < w->slots->nslots; slot++) {
         const seat_t *seat = &w->seats[slot];
-        if (seat->is_unavailable) {
-            unavailable = slot;
-        }
-        else if (seat->is_refused) {
-            refused = slot;
-        }
-        else {
+        if (seat->away == AWAY_NOT) {
             return 0;
         }
+        examples[seat->away] = seat;
     }
-    if (unavailable >= 0) {
-        const tsgi_unavailable_t *answer = &w->seats[unavailable].unavailable;
+    if (examples[AWAY_UNAVAILABLE] != NULL) {
+        const tsgi_unavailable_t *unavailable =
+            &examples[AWAY_UNAVAILABLE]->answer.unavailable;
         w->error->kind = TSGI_FAIL_UNAVAILABLE;
-        w->error->code = answer->code;
-        w->error->retry_after = answer->retry_after;
-        return 1;
+        w->error->code = unavailable->code;
+        w->error->retry_after = unavailable->retry_after;
     }
-    w->error->kind = TSGI_FAIL_CONNECT;
-    w->error->os_error = refused >= 0 ? w->seats[refused].error : 0;
+    else if (examples[AWAY_WRONG] != NULL) {
+        w->error->kind = TSGI_FAIL_PROTOCOL;
+        w->error->detail = examples[AWAY_WRONG]->answer.why;
+    }
+    else {
+        w->error->kind = TSGI_FAIL_CONNECT;
+        w->error->os_error = examples[AWAY_CONNECT]->error;
+    }
     return 1;
 }
 

@@ -79,9 +79,9 @@ static const char *check_node_args(apr_pool_t *p, const char *value)
 const tsgi_option_row_t tsgi_group_options[] = {
     {"processes", TSGI_OPTION_INT, AT(processes), 1, 250, "1", "workers", NULL, NULL,
      "Worker processes of each application group."},
-    {"concurrency", TSGI_OPTION_INT, AT(concurrency), 1, 65535, "100", "requests", NULL, NULL,
+    {"concurrency", TSGI_OPTION_INT, AT(concurrency), 1, 65535, "1000", "requests", NULL, NULL,
      "The most requests that one worker has in hand at once."},
-    {"threads", TSGI_OPTION_INT, AT(concurrency), 1, 65535, "100", "requests", NULL, NULL,
+    {"threads", TSGI_OPTION_INT, AT(concurrency), 1, 65535, "1000", "requests", NULL, NULL,
      "Another name of concurrency, for configurations written for mod_wsgi."},
     {"user", TSGI_OPTION_NAME, AT(user), 0, 0, NULL, NULL, NULL, NULL,
      "The user that runs the apps, a name or # and a uid. Default: Apache's User."},

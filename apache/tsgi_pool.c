@@ -7,6 +7,7 @@
 
 /* A READY connection that nobody needed for so long is closed: peaks do not last. */
 #define MAX_IDLE_TIME apr_time_from_sec(30)
+#define COMPLAINT_INTERVAL apr_time_from_sec(10)
 /* Buffers that one large head has grown are given back to the system. */
 #define MAX_IDLE_BUFFER (64 * 1024)
 
@@ -19,7 +20,7 @@ struct tsgi_pool_t {
     /* Below: written and read as relaxed atomics, with or without the lock. */
     int is_alive;
     apr_time_t penalty_end;
-    apr_time_t next_probe;
+    apr_time_t next_probe, next_complaint;
     unsigned turn;
 };
 
@@ -205,12 +206,23 @@ void tsgi_pool_penalise(tsgi_pool_t *pool, apr_time_t now)
     __atomic_store_n(&pool->penalty_end, now + TSGI_PENALTY, __ATOMIC_RELAXED);
 }
 
+/* @return 1 for one thread only when *due has been reached. */
+static int is_my_turn(apr_time_t *due, apr_time_t now, apr_time_t interval)
+{
+    apr_time_t next = __atomic_load_n(due, __ATOMIC_RELAXED);
+    return next <= now &&
+           __atomic_compare_exchange_n(due, &next, now + interval, 0, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
+}
+
 int tsgi_pool_may_probe(tsgi_pool_t *pool, apr_time_t now, apr_time_t interval)
 {
-    apr_time_t next = __atomic_load_n(&pool->next_probe, __ATOMIC_RELAXED);
-    return next <= now &&
-           __atomic_compare_exchange_n(&pool->next_probe, &next, now + interval, 0,
-                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return is_my_turn(&pool->next_probe, now, interval);
+}
+
+int tsgi_pool_may_complain(tsgi_pool_t *pool, apr_time_t now)
+{
+    return is_my_turn(&pool->next_complaint, now, COMPLAINT_INTERVAL);
 }
 
 unsigned tsgi_pool_turn(tsgi_pool_t *pool)

@@ -42,6 +42,8 @@ void tsgi_pool_set_alive(tsgi_pool_t *pool, int is_alive);
 void tsgi_pool_penalise(tsgi_pool_t *pool, apr_time_t now);
 /** @return 1 once per `interval` for all threads together: whose turn it is to look at a silent slot. */
 int tsgi_pool_may_probe(tsgi_pool_t *pool, apr_time_t now, apr_time_t interval);
+/** @return 1 once in 10 s: a complaint about the slot is worth a line in the log. */
+int tsgi_pool_may_complain(tsgi_pool_t *pool, apr_time_t now);
 /** A number that is different at every call, to spread equal loads. */
 unsigned tsgi_pool_turn(tsgi_pool_t *pool);
 

@@ -176,6 +176,15 @@ static void build_headers(filter_t *filter, tsgi_head_t *head)
 
 static void build_vars(request_rec *r, tsgi_head_t *head)
 {
+    /* An ErrorDocument or another internal redirect: where it came from, as ap_add_common_vars()
+     * names it. The other REDIRECT_ variables httpd has put there itself. */
+    if (r->prev != NULL) {
+        apr_table_setn(r->subprocess_env, "REDIRECT_URL", r->prev->uri);
+        if (r->prev->args != NULL) {
+            apr_table_setn(r->subprocess_env, "REDIRECT_QUERY_STRING", r->prev->args);
+        }
+    }
+
     const apr_array_header_t *array = apr_table_elts(r->subprocess_env);
     const apr_table_entry_t *entries = (const apr_table_entry_t *)array->elts;
     tsgi_field_t *field = apr_palloc(r->pool, sizeof(*field) * ((size_t)array->nelts + 1));

@@ -27,6 +27,7 @@ const server = http.createServer((req, res) => {
   res.setHeader('Content-Type', 'text/plain');
   res.end('Hello, world!');
 });
+server.keepAliveTimeout = 600_000; // mod_proxy loses requests when node closes an idle connection first
 if (process.argv[2] !== undefined) server.listen(process.argv[2], () => { require('node:fs').chmodSync(process.argv[2], 0o777); console.log('ready'); });
 else server.listen(3000);
 `;

@@ -46,7 +46,8 @@ function check(condition: boolean, reason: string): asserts condition {
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (typeof value === 'function') return 'a function';
-  if (value === null || typeof value !== 'object') return `${typeof value} ${String(value)}`;
+  if (value === null || value === undefined) return String(value);
+  if (typeof value !== 'object') return `the ${typeof value} ${String(value)}`;
   return Array.isArray(value) ? 'an array' : 'an object';
 }
 

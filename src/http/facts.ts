@@ -1,5 +1,6 @@
 /** `req.tsgi`: what Apache knows about a request, for (req, res) apps. */
 import { IncomingMessage } from 'node:http';
+import { inspect } from 'node:util';
 import type { Mode, TsgiRequestFacts } from '../types.ts';
 import type { Exchange } from './exchange.ts';
 import {
@@ -103,6 +104,21 @@ class RequestFacts implements TsgiRequestFacts {
 
   log(level: number, text: string): void {
     this.#exchange.log(level, text);
+  }
+
+  /** What JSON.stringify and console.log show: all but the functions and the signal. */
+  toJSON(): Record<string, unknown> {
+    const shown: Record<string, unknown> = {};
+    const { prototype } = RequestFacts;
+    for (const name of Object.getOwnPropertyNames(prototype)) {
+      const get = Object.getOwnPropertyDescriptor(prototype, name)?.get;
+      if (get !== undefined && name !== 'signal') shown[name] = get.call(this);
+    }
+    return { mode: this.mode, ...shown, env: { ...this.env } };
+  }
+
+  [inspect.custom](): Record<string, unknown> {
+    return this.toJSON();
   }
 }
 

@@ -8,18 +8,10 @@ import { makeHost } from './fake-channel.ts';
 const echo: App = { kind: 'server', server: createServer((req, res) => void req.pipe(res)) };
 
 /** An app that is loaded when the test says so. */
-function loading(): {
-  promise: Promise<App>;
-  loaded(app: App): void;
-  failed(error: unknown): void;
-} {
+function loading(): { promise: Promise<App>; loaded: (app: App) => void } {
   let loaded: ((app: App) => void) | undefined;
-  let failed: ((error: unknown) => void) | undefined;
-  const promise = new Promise<App>((resolve, reject) => {
-    loaded = resolve;
-    failed = reject;
-  });
-  return { promise, loaded: (app) => loaded?.(app), failed: (error) => failed?.(error) };
+  const promise = new Promise<App>((resolve) => (loaded = resolve));
+  return { promise, loaded: (app) => loaded?.(app) };
 }
 
 describe('the host', () => {

@@ -64,7 +64,7 @@ static int says(const char *line, const char *sentence)
 static void defaults(void)
 {
     CHECK(parse("") == NULL);
-    CHECK(options.processes == 1 && options.concurrency == 100);
+    CHECK(options.processes == 1 && options.concurrency == 1000);
     CHECK(options.umask == 022 && options.cpu_priority == 0);
     CHECK(options.no_new_privileges == 1 && options.start == TSGI_START_BOOT);
     CHECK(options.queue_timeout == 45000 && options.shutdown_timeout == 5000);

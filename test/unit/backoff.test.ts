@@ -1,0 +1,34 @@
+import { expect } from 'chai';
+import { Backoff } from '../../src/supervisor/backoff.ts';
+
+const MIDDLE = (): number => 0.5;
+
+describe('Backoff', () => {
+  it('doubles from 100 ms to 30 s', () => {
+    const backoff = new Backoff(MIDDLE);
+    const delays = Array.from({ length: 11 }, () => backoff.fail());
+    expect(delays).to.deep.equal([
+      100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000,
+    ]);
+  });
+
+  it('stays at 30 s however often it fails', () => {
+    const backoff = new Backoff(MIDDLE);
+    for (let i = 0; i < 5000; i++) backoff.fail();
+    expect(backoff.fail()).to.equal(30_000);
+  });
+
+  it('varies by 20 % each way', () => {
+    expect(new Backoff(() => 0).fail()).to.equal(80);
+    expect(new Backoff(() => 0.9999).fail()).to.equal(120);
+  });
+
+  it('begins anew after a reset', () => {
+    const backoff = new Backoff(MIDDLE);
+    backoff.fail();
+    backoff.fail();
+    backoff.reset();
+    expect(backoff.failures).to.equal(0);
+    expect(backoff.fail()).to.equal(100);
+  });
+});
