@@ -118,13 +118,15 @@ static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error
     return tsgi_connection_open(slots->slots[slot].path, error);
 }
 
-static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot, const char *why)
+static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot,
+                               const char *why)
 {
     if (tsgi_pool_may_complain(slot_pool(slots, slot), apr_time_now())) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      TSGI_LOGNO(0185) "group %s, worker %d: wrong greeting: %s; its connection "
-                                       "is closed",
-                      slots->generation->group, slot, why);
+        ap_log_rerror(
+            APLOG_MARK, APLOG_ERR, 0, r,
+            TSGI_LOGNO(0185) "group %s, worker %d: wrong greeting: %s; its connection "
+                             "is closed",
+            slots->generation->group, slot, why);
     }
 }
 
@@ -218,8 +220,8 @@ static void probe_silent(request_rec *r, tsgi_slots_t *slots, apr_time_t now)
 /* Why a slot is not worth waiting for. */
 typedef enum {
     AWAY_NOT,
-    AWAY_CONNECT,     /* nobody listens, or the backlog has been full for connect-timeout */
-    AWAY_WRONG,       /* it does not speak the wire */
+    AWAY_CONNECT, /* nobody listens, or the backlog has been full for connect-timeout */
+    AWAY_WRONG,   /* it does not speak the wire */
     AWAY_UNAVAILABLE, /* the supervisor has no worker for it */
     AWAY_COUNT
 } away_t;
@@ -231,7 +233,7 @@ typedef struct {
     apr_time_t full_since;         /* first EAGAIN of connect(), 0 = none */
     away_t away;
     answer_t answer;
-    int error;             /* AWAY_CONNECT: errno */
+    int error; /* AWAY_CONNECT: errno */
 } seat_t;
 
 typedef struct {

@@ -15,7 +15,7 @@ void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *req
     memset(body, 0, sizeof(*body));
     body->r = r;
     body->is_kept = 1;
-    body->state = (request->flags & TSGI_R_BODY) == 0   ? TSGI_BODY_ENDED
+    body->state = (request->flags & TSGI_R_BODY) == 0     ? TSGI_BODY_ENDED
                   : (request->flags & TSGI_R_EXPECT) != 0 ? TSGI_BODY_HELD
                                                           : TSGI_BODY_OPEN;
     if (request->content_length > 0 && request->content_length < TSGI_REPLAY_SIZE) {

@@ -24,10 +24,11 @@ static int is_path_info_refused(const request_rec *r)
 
 static int refuse_path_info(request_rec *r)
 {
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  TSGI_LOGNO(0188) "%s: there is a path below the script, %s, and AcceptPathInfo "
-                                   "is off",
-                  r->filename, r->path_info);
+    ap_log_rerror(
+        APLOG_MARK, APLOG_INFO, 0, r,
+        TSGI_LOGNO(0188) "%s: there is a path below the script, %s, and AcceptPathInfo "
+                         "is off",
+        r->filename, r->path_info);
     return HTTP_NOT_FOUND;
 }
 
@@ -39,14 +40,15 @@ static int is_script_missing(const request_rec *r, const tsgi_route_t *route)
 
 static int refuse_missing(request_rec *r)
 {
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                  TSGI_LOGNO(0189) "script not found: %s", r->filename);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, TSGI_LOGNO(0189) "script not found: %s",
+                  r->filename);
     return HTTP_NOT_FOUND;
 }
 
 static int has_pools(const tsgi_slots_t *slots)
 {
-    return slots != NULL && slots->nslots > 0 && slots->slots[slots->nslots - 1].pool != NULL;
+    return slots != NULL && slots->nslots > 0 &&
+           slots->slots[slots->nslots - 1].pool != NULL;
 }
 
 int tsgi_handler(request_rec *r)
@@ -70,10 +72,11 @@ int tsgi_handler(request_rec *r)
         return refuse_missing(r);
     }
     if (!has_pools(route->app->slots)) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      TSGI_LOGNO(0190) "group %s: this Apache child has no connections to its "
-                                       "workers; the cause was logged when the child started",
-                      route->group->name);
+        ap_log_rerror(
+            APLOG_MARK, APLOG_ERR, 0, r,
+            TSGI_LOGNO(0190) "group %s: this Apache child has no connections to its "
+                             "workers; the cause was logged when the child started",
+            route->group->name);
         tsgi_error_headers(r, RETRY_AFTER_CONFIGURATION);
         return HTTP_SERVICE_UNAVAILABLE;
     }
@@ -108,9 +111,10 @@ static void make_pools(apr_pool_t *pchild, server_rec *s, tsgi_slots_t *slots, i
         }
         slot->pool = tsgi_pool_create(limit);
         if (slot->pool == NULL) {
-            ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                         TSGI_LOGNO(0191) "out of memory for the connections to the workers; "
-                                          "this child answers 503");
+            ap_log_error(
+                APLOG_MARK, APLOG_CRIT, 0, s,
+                TSGI_LOGNO(0191) "out of memory for the connections to the workers; "
+                                 "this child answers 503");
             return;
         }
         apr_pool_cleanup_register(pchild, slot, close_pool, apr_pool_cleanup_null);

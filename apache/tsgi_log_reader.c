@@ -4,11 +4,11 @@
 #include "tsgi_process.h"
 #include "tsgi_spawn.h"
 #include "tsgi_supervisor.h"
+#include "tsgi_syslog.h"
 #include "tsgi_title.h"
 
 #include "apr_portable.h"
 #include "apr_strings.h"
-#include "http_main.h"
 #include "unixd.h"
 
 #include <dirent.h>
@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <syslog.h>
 #include <unistd.h>
 
 /* Packets of one pipe before it is the others' turn. */
@@ -312,29 +311,6 @@ static void close_others(const reader_t *reader, server_rec *s, apr_pool_t *p)
     }
 }
 
-/* `ErrorLog syslog[:facility]`: the name in the log is httpd's. With `:tag` it is the tag. */
-static int names_itself(const char *log_name)
-{
-    const char *facility = log_name != NULL ? strchr(log_name, ':') : NULL;
-    const char *tag = facility != NULL ? strchr(facility + 1, ':') : NULL;
-    return log_name != NULL && strncmp(log_name, "syslog", 6) == 0 &&
-           (log_name[6] == '\0' || log_name[6] == ':') && (tag == NULL || tag[1] == '\0');
-}
-
-/* httpd's name for syslog(3) lies in the command line, which the title overwrites. */
-static void syslog_name_keep(server_rec *main_server, apr_pool_t *p)
-{
-    const char *last = NULL; /* The one that was opened last counts, as httpd does it. */
-    for (server_rec *s = main_server; s != NULL; s = s->next) {
-        if (s->error_fname != NULL && strncmp(s->error_fname, "syslog", 6) == 0) {
-            last = s->error_fname;
-        }
-    }
-    if (names_itself(last)) {
-        openlog(apr_pstrdup(p, ap_server_argv0), LOG_NDELAY | LOG_CONS | LOG_PID, 0);
-    }
-}
-
 /* Root has no business with what apps write. @return 0, or −1 after a message. */
 static int drop_privileges(server_rec *s, pid_t parent)
 {
@@ -402,7 +378,7 @@ void tsgi_log_reader_main(tsgi_process_t *process, server_rec *s, pid_t parent)
     apr_pool_create(&p, NULL);
     pipes_collect(&reader, process, p);
     close_others(&reader, s, p);
-    syslog_name_keep(s, p);
+    tsgi_syslog_keep(s, p);
     tsgi_title_set("tsgi: log");
     if (drop_privileges(s, parent) != 0) {
         _exit(1);

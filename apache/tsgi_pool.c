@@ -210,9 +210,8 @@ void tsgi_pool_penalise(tsgi_pool_t *pool, apr_time_t now)
 static int is_my_turn(apr_time_t *due, apr_time_t now, apr_time_t interval)
 {
     apr_time_t next = __atomic_load_n(due, __ATOMIC_RELAXED);
-    return next <= now &&
-           __atomic_compare_exchange_n(due, &next, now + interval, 0, __ATOMIC_RELAXED,
-                                       __ATOMIC_RELAXED);
+    return next <= now && __atomic_compare_exchange_n(due, &next, now + interval, 0,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 int tsgi_pool_may_probe(tsgi_pool_t *pool, apr_time_t now, apr_time_t interval)

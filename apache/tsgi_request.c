@@ -51,7 +51,8 @@ const char *tsgi_request_id(request_rec *r)
 
 /* ---- headers ------------------------------------------------------------------------ */
 
-static int name_is(const char *name, size_t length, const char *wanted, size_t wanted_length)
+static int name_is(const char *name, size_t length, const char *wanted,
+                   size_t wanted_length)
 {
     return length == wanted_length && ap_cstr_casecmpn(name, wanted, length) == 0;
 }
@@ -68,7 +69,8 @@ typedef struct {
 /* Does `Connection:` name something that this module does not leave out in any case? */
 static int names_more(const char *value)
 {
-    return ap_cstr_casecmp(value, "keep-alive") != 0 && ap_cstr_casecmp(value, "close") != 0 &&
+    return ap_cstr_casecmp(value, "keep-alive") != 0 &&
+           ap_cstr_casecmp(value, "close") != 0 &&
            ap_cstr_casecmp(value, "upgrade") != 0 &&
            ap_cstr_casecmp(value, "keep-alive, upgrade") != 0;
 }
@@ -76,9 +78,10 @@ static int names_more(const char *value)
 static int note_connection(filter_t *filter, const char *value)
 {
     if (names_more(value)) {
-        filter->named = filter->named == NULL
-                            ? value
-                            : apr_pstrcat(filter->r->pool, filter->named, ",", value, NULL);
+        filter->named =
+            filter->named == NULL
+                ? value
+                : apr_pstrcat(filter->r->pool, filter->named, ",", value, NULL);
     }
     return 0;
 }
@@ -104,7 +107,8 @@ static int header_passes(filter_t *filter, const char *name, size_t length,
     case 13:
         return !NAME_IS("Authorization") || filter->passes_authorization;
     case 14:
-        return !NAME_IS("Content-Length") || filter->has_length || strcmp(value, "0") == 0;
+        return !NAME_IS("Content-Length") || filter->has_length ||
+               strcmp(value, "0") == 0;
     case 16:
         return !NAME_IS("Proxy-Connection");
     case 17:
@@ -131,8 +135,8 @@ static int is_protected(const char *name, size_t length)
         lower[i] = (char)apr_tolower(name[i]);
     }
     lower[length] = '\0';
-    return tsgi_token_find(lower, length) != 0 || strncmp(lower, "x-forwarded-", 12) == 0 ||
-           strncmp(lower, "content-", 8) == 0;
+    return tsgi_token_find(lower, length) != 0 ||
+           strncmp(lower, "x-forwarded-", 12) == 0 || strncmp(lower, "content-", 8) == 0;
 }
 
 static void remove_named(tsgi_head_t *head, request_rec *r, const char *named)
@@ -140,7 +144,8 @@ static void remove_named(tsgi_head_t *head, request_rec *r, const char *named)
     size_t kept = 0;
     for (size_t i = 0; i < head->nheaders; i++) {
         const tsgi_str_t *name = &head->headers[i].name;
-        if (is_protected(name->data, name->len) || !ap_find_token(r->pool, named, name->data)) {
+        if (is_protected(name->data, name->len) ||
+            !ap_find_token(r->pool, named, name->data)) {
             head->headers[kept++] = head->headers[i];
         }
     }
@@ -187,7 +192,8 @@ static void build_vars(request_rec *r, tsgi_head_t *head)
 
     const apr_array_header_t *array = apr_table_elts(r->subprocess_env);
     const apr_table_entry_t *entries = (const apr_table_entry_t *)array->elts;
-    tsgi_field_t *field = apr_palloc(r->pool, sizeof(*field) * ((size_t)array->nelts + 1));
+    tsgi_field_t *field =
+        apr_palloc(r->pool, sizeof(*field) * ((size_t)array->nelts + 1));
 
     head->vars = field;
     for (int i = 0; i < array->nelts; i++) {
@@ -350,7 +356,8 @@ static long encode(const tsgi_head_t *head, uint8_t *out, size_t size)
 }
 
 /* Encodes behind the first `at` bytes of connection->out; a size is computed only if it is needed. */
-static long encode_growing(const tsgi_head_t *head, tsgi_connection_t *connection, size_t at)
+static long encode_growing(const tsgi_head_t *head, tsgi_connection_t *connection,
+                           size_t at)
 {
     long n = encode(head, connection->out + at, connection->out_size - at);
     if (n != TSGI_E_SPACE) {

@@ -140,8 +140,9 @@ static void set_status(tsgi_reply_t *reply, const tsgi_response_t *response)
                                      memcmp(line + 4, reason, length) == 0))) {
         return;
     }
-    r->status_line = apr_psprintf(r->pool, "%s %.*s", number, length > 0 ? (int)length : 7,
-                                  length > 0 ? reason : "Unknown");
+    r->status_line =
+        apr_psprintf(r->pool, "%s %.*s", number, length > 0 ? (int)length : 7,
+                     length > 0 ? reason : "Unknown");
 }
 
 /* The app has seen Range and has decided: a 200 must not become a 206 behind its back. */
@@ -281,10 +282,11 @@ static apr_size_t accept_bytes(tsgi_reply_t *reply, apr_size_t n)
     }
     if (!reply->is_overrun) {
         reply->is_overrun = 1;
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, reply->r,
-                      TSGI_LOGNO(0187) "the response body is longer than its Content-Length "
-                                       "of %" APR_OFF_T_FMT "; the rest is dropped",
-                      reply->length);
+        ap_log_rerror(
+            APLOG_MARK, APLOG_WARNING, 0, reply->r,
+            TSGI_LOGNO(0187) "the response body is longer than its Content-Length "
+                             "of %" APR_OFF_T_FMT "; the rest is dropped",
+            reply->length);
     }
     return before < reply->length ? (apr_size_t)(reply->length - before) : 0;
 }
@@ -303,9 +305,9 @@ apr_status_t tsgi_reply_copy(tsgi_reply_t *reply, const void *data, apr_size_t n
     if (n == 0) {
         return APR_SUCCESS;
     }
-    return append(reply,
-                  apr_bucket_heap_create(data, n, NULL, reply->r->connection->bucket_alloc),
-                  n);
+    return append(
+        reply, apr_bucket_heap_create(data, n, NULL, reply->r->connection->bucket_alloc),
+        n);
 }
 
 char *tsgi_reply_alloc(tsgi_reply_t *reply)
@@ -336,9 +338,10 @@ apr_status_t tsgi_reply_adopt(tsgi_reply_t *reply, char *data, apr_size_t n)
 /* Names that a trailer must not have: they would change what the message is (RFC 9110 6.5.1). */
 static int is_forbidden_trailer(const tsgi_str_t *name)
 {
-    return treatment_of(name) != HEADER_PASS || NAME_IS("Host") || NAME_IS("Set-Cookie") ||
-           NAME_IS("Content-Encoding") || NAME_IS("Content-Range") ||
-           NAME_IS("Authorization") || NAME_IS("Cache-Control");
+    return treatment_of(name) != HEADER_PASS || NAME_IS("Host") ||
+           NAME_IS("Set-Cookie") || NAME_IS("Content-Encoding") ||
+           NAME_IS("Content-Range") || NAME_IS("Authorization") ||
+           NAME_IS("Cache-Control");
 }
 
 const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, size_t n)
@@ -404,7 +407,8 @@ void tsgi_reply_truncate(tsgi_reply_t *reply)
         r->main->no_cache = 1;
     }
     c->keepalive = AP_CONN_CLOSE;
-    insert(reply, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, c->bucket_alloc));
+    insert(reply,
+           ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, c->bucket_alloc));
     insert(reply, apr_bucket_eos_create(c->bucket_alloc));
     (void)pass(reply);
 }

@@ -45,10 +45,11 @@ function check(condition: boolean, reason: string): asserts condition {
 
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
-  if (typeof value === 'function') return 'a function';
-  if (value === null || value === undefined) return String(value);
-  if (typeof value !== 'object') return `the ${typeof value} ${String(value)}`;
-  return Array.isArray(value) ? 'an array' : 'an object';
+  if (typeof value === 'number' || typeof value === 'boolean')
+    return `the ${typeof value} ${value}`;
+  if (value === null || value === undefined) return `${value}`;
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 /** A function of its own, lest the compiler conclude that there is no such environ. */

@@ -456,7 +456,7 @@ describe('a callable that fails', () => {
       },
     ],
     ['rejects', 701, /no way$/, () => Promise.reject(new Error('no way'))],
-    ['rejects with anything', 701, /'no way'$/, () => Promise.reject('no way')],
+    ['rejects with anything', 701, /'no way'\]$/, () => Promise.reject(Object('no way') as Error)],
     [
       'throws in its generator',
       701,

@@ -5,7 +5,7 @@ import { createServer as createNet } from 'node:net';
 import express from 'express';
 import fastify from 'fastify';
 import { Hono } from 'hono';
-import Koa from 'koa';
+import { createRequire } from 'node:module';
 import { TsgiError } from '../../src/errors.ts';
 import type { App } from '../../src/http/app.ts';
 import {
@@ -16,6 +16,16 @@ import {
   findApp,
   isHttpServer,
 } from '../../src/worker/find.ts';
+
+/** Koa has no types of its own. */
+const Koa = createRequire(import.meta.url)('koa') as new () => object;
+
+class Shop {
+  readonly rooms: number;
+  constructor(rooms: number, _doors: number) {
+    this.rooms = rooms;
+  }
+}
 
 const fromModule = (namespace: object): Promise<App | undefined> => findApp(exportsOfModule(namespace), '/app.js');
 const fromCommonJs = (exported: unknown): Promise<App | undefined> => findApp(exportsOfCommonJs(exported), '/app.js');
@@ -34,7 +44,7 @@ describe('findApp', () => {
     expect(await fromModule({ application: new Hono() })).to.have.property('kind', 'fetch');
   });
 
-  for (const application of [42, 'text', {}, class Shop {}]) {
+  for (const application of [42, 'text', {}, Shop]) {
     it(`refuses ${inWords(application)} as application with TSGI0613`, async () => {
       const error: unknown = await fromModule({ application }).catch((e: unknown) => e);
       expect(error).to.be.instanceOf(TsgiError).with.property('number', 613);
@@ -76,7 +86,7 @@ describe('findApp', () => {
     expect(await fromCommonJs({ __esModule: true, default: listener })).to.have.property('kind', 'server');
   });
 
-  for (const value of [undefined, null, 42, {}, { port: 1 }, [], () => undefined, (_one: unknown) => undefined, class Shop { constructor(readonly a: number, readonly b: number) {} }]) {
+  for (const value of [undefined, null, 42, {}, { port: 1 }, [], () => undefined, (_one: unknown) => undefined, Shop]) {
     it(`finds no app in ${inWords(value)}`, async () => {
       expect(await fromModule({ default: value })).to.equal(undefined);
       expect(await fromCommonJs(value)).to.equal(undefined);

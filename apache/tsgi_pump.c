@@ -1,0 +1,232 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "tsgi_pump.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/socket.h>
+
+/* A request that no app may have seen is taken back from a silent worker if another one is idle. */
+#define TAKE_BACK_AFTER apr_time_from_sec(1)
+
+/* ---- failures ----------------------------------------------------------------------- */
+
+tsgi_step_t tsgi_pump_fail(tsgi_exchange_t *x, tsgi_failure_t kind)
+{
+    if (x->error.kind == TSGI_FAIL_NONE) {
+        x->error.kind = kind;
+    }
+    return TSGI_STEP_FAIL;
+}
+
+tsgi_step_t tsgi_pump_fail_output(tsgi_exchange_t *x, apr_status_t rv)
+{
+    if (x->r->connection->aborted) {
+        return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
+    }
+    x->error.os_error = rv == AP_FILTER_ERROR ? 0 : rv;
+    x->error.status = rv == AP_FILTER_ERROR ? AP_FILTER_ERROR : OK;
+    return tsgi_pump_fail(x, TSGI_FAIL_OUTPUT);
+}
+
+static tsgi_step_t after_output(tsgi_exchange_t *x, apr_status_t rv)
+{
+    return rv == APR_SUCCESS ? TSGI_STEP_MORE : tsgi_pump_fail_output(x, rv);
+}
+
+int tsgi_pump_needs_started(const tsgi_exchange_t *x)
+{
+    return (x->head.request.flags & TSGI_R_STARTED) != 0;
+}
+
+/*
+ * The connection has ended; error is 0 for an end of stream. The retry law: the kernel resets a
+ * connection whose worker had not read all that was written to it, and ends it if it had.
+ */
+static tsgi_step_t lost(tsgi_exchange_t *x, int error)
+{
+    if (x->state == TSGI_STATE_SENDING) {
+        return TSGI_STEP_AGAIN;
+    }
+    if (x->state == TSGI_STATE_SENT &&
+        (tsgi_pump_needs_started(x) || error == ECONNRESET)) {
+        return TSGI_STEP_AGAIN;
+    }
+    x->error.os_error = error;
+    return tsgi_pump_fail(x, TSGI_FAIL_BEGUN);
+}
+
+/* ---- waiting ------------------------------------------------------------------------ */
+
+static int is_work_pending(const tsgi_exchange_t *x)
+{
+    return x->wants_write || x->wants_client || x->reply.is_dirty || x->data_left > 0 ||
+           x->has_more;
+}
+
+/* Receives without waiting. @return as tsgi_connection_fill(). */
+static long receive_now(tsgi_exchange_t *x, tsgi_step_t *step)
+{
+    tsgi_connection_t *connection = x->lease.connection;
+
+    *step = TSGI_STEP_MORE;
+    if (x->data_left == 0 || tsgi_connection_buffered(connection) > 0) {
+        return tsgi_connection_fill(connection, 0);
+    }
+    if (x->spare == NULL) {
+        x->spare = tsgi_reply_alloc(&x->reply);
+    }
+    const size_t size = x->data_left < TSGI_HELD_MAX ? x->data_left : TSGI_HELD_MAX;
+    const long n = tsgi_connection_read(connection, x->spare, size);
+    if (n > 0) {
+        char *data = x->spare;
+        x->spare = NULL;
+        x->data_left -= (uint32_t)n;
+        *step = after_output(x, tsgi_reply_adopt(&x->reply, data, (apr_size_t)n));
+        if (*step == TSGI_STEP_MORE && x->data_left == 0 && x->is_last_data) {
+            *step = TSGI_STEP_DONE;
+        }
+    }
+    return n;
+}
+
+static tsgi_step_t received(tsgi_exchange_t *x, long n)
+{
+    if (n > 0) {
+        x->idle_since = 0;
+        return TSGI_STEP_MORE;
+    }
+    return n == -ENOMEM ? tsgi_pump_fail(x, TSGI_FAIL_MEMORY) : lost(x, (int)-n);
+}
+
+/*
+ * Takes the request back from a worker that lives but says nothing. With the connection shut down its
+ * STARTED can no longer be sent, and without that it does not call the app.
+ */
+static tsgi_step_t take_back(tsgi_exchange_t *x)
+{
+    (void)shutdown(x->lease.connection->fd, SHUT_RDWR);
+    x->is_broken = 1;
+    tsgi_upload_clear(x);
+    for (;;) {
+        tsgi_step_t step;
+        const long n = receive_now(x, &step);
+        if (step != TSGI_STEP_MORE) {
+            return step;
+        }
+        if (n <= 0) {
+            return x->state == TSGI_STATE_SENT ? TSGI_STEP_AGAIN : lost(x, (int)-n);
+        }
+        step = tsgi_frames_take(x);
+        if (step != TSGI_STEP_MORE) {
+            return step;
+        }
+    }
+}
+
+static int may_take_back(const tsgi_exchange_t *x)
+{
+    return x->state == TSGI_STATE_SENT && tsgi_pump_needs_started(x);
+}
+
+/* How long the present silence may go on from now, in ms; 0: it has lasted long enough. */
+static int time_left(const tsgi_exchange_t *x, apr_time_t now)
+{
+    const apr_interval_time_t limit =
+        x->wants_client ? x->r->server->timeout
+                        : apr_time_from_msec(x->slots->generation->socket_timeout);
+    apr_time_t end = x->idle_since + limit;
+    if (may_take_back(x)) {
+        /* It waits in the worker's queue: that time is the queue's. */
+        end = x->wants_client && end < x->deadline ? end : x->deadline;
+        if (x->slots->nslots > 1 && now + TAKE_BACK_AFTER < end) {
+            end = now + TAKE_BACK_AFTER; /* time to look whether another worker is idle */
+        }
+    }
+    if (end <= now) {
+        return 0;
+    }
+    const apr_time_t ms = (end - now + 999) / 1000;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+static tsgi_step_t timed_out(tsgi_exchange_t *x)
+{
+    if (may_take_back(x) && (!x->wants_client || apr_time_now() >= x->deadline)) {
+        const tsgi_step_t step = take_back(x);
+        return step == TSGI_STEP_AGAIN ? tsgi_pump_fail(x, TSGI_FAIL_QUEUE) : step;
+    }
+    if (x->wants_client) {
+        x->error.status = HTTP_REQUEST_TIME_OUT;
+        x->error.os_error = APR_TIMEUP;
+        return tsgi_pump_fail(x, TSGI_FAIL_BODY);
+    }
+    return tsgi_pump_fail(x, TSGI_FAIL_TIMEOUT);
+}
+
+/* Waits for the worker and the client together, after the first wait for the worker alone. */
+static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
+{
+    struct pollfd fds[2];
+    const short events = (short)(POLLIN | (x->wants_write ? POLLOUT : 0));
+
+    for (;;) {
+        const apr_time_t now = apr_time_now();
+        if (x->idle_since == 0) {
+            x->idle_since = now;
+        }
+        const int left = time_left(x, now);
+        if (left == 0) {
+            return timed_out(x);
+        }
+        fds[0] = (struct pollfd){.fd = x->lease.connection->fd, .events = events};
+        switch (tsgi_client_wait(&x->client, fds, 1, left, x->wants_client)) {
+        case TSGI_WAIT_READY:
+            return TSGI_STEP_MORE;
+        case TSGI_WAIT_GONE:
+            return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
+        case TSGI_WAIT_TIMEOUT:
+            break;
+        }
+        if (may_take_back(x) && x->resends < TSGI_MAX_RESENDS &&
+            now - x->idle_since >= TAKE_BACK_AFTER &&
+            tsgi_balance_has_idle_other(x->slots, x->lease.slot, now)) {
+            return take_back(x);
+        }
+    }
+}
+
+/* Receives; what has not been flushed is, as soon as the worker has nothing more to say. */
+static tsgi_step_t receive(tsgi_exchange_t *x)
+{
+    tsgi_step_t step;
+    long n;
+
+    if (!is_work_pending(x)) {
+        n = tsgi_connection_fill(x->lease.connection, 1);
+        return n == -EAGAIN ? wait_for_events(x) : received(x, n);
+    }
+    n = receive_now(x, &step);
+    if (n != -EAGAIN) {
+        return step == TSGI_STEP_MORE ? received(x, n) : step;
+    }
+    if (x->reply.is_dirty) {
+        /* Then again from the top: the blocking read is the cheaper wait. */
+        return after_output(x, tsgi_reply_flush(&x->reply));
+    }
+    return x->has_more ? TSGI_STEP_MORE : wait_for_events(x);
+}
+
+tsgi_step_t tsgi_pump_run(tsgi_exchange_t *x)
+{
+    tsgi_step_t step = TSGI_STEP_MORE;
+    while (step == TSGI_STEP_MORE) {
+        step = tsgi_frames_take(x);
+        if (step == TSGI_STEP_MORE) {
+            step = tsgi_upload_push(x);
+        }
+        if (step == TSGI_STEP_MORE) {
+            step = receive(x);
+        }
+    }
+    return step;
+}

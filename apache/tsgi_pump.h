@@ -1,0 +1,103 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/**
+ * @file tsgi_pump.h
+ * The inside of an exchange, shared by the files that move it: tsgi_exchange.c (workers one after the
+ * other), tsgi_pump.c (waiting and receiving), tsgi_frames.c (what the worker says) and tsgi_upload.c
+ * (what the client sends). The thread of the request only. Nobody else includes this file.
+ */
+#ifndef TSGI_PUMP_H
+#define TSGI_PUMP_H
+
+#include "tsgi_balance.h"
+#include "tsgi_body.h"
+#include "tsgi_client.h"
+#include "tsgi_connection.h"
+#include "tsgi_error.h"
+#include "tsgi_generation.h"
+#include "tsgi_request.h"
+#include "tsgi_response.h"
+
+/** After the first worker, so many more may get the request. */
+#define TSGI_MAX_RESENDS 2
+
+/** How far the worker has come with the request, as far as this side knows. */
+typedef enum {
+    TSGI_STATE_SENDING, /* the head is not written whole: the app cannot have seen it */
+    TSGI_STATE_SENT,    /* the head is written whole; nothing has come back */
+    TSGI_STATE_BEGUN,   /* the app has it */
+    TSGI_STATE_HEAD,    /* the response head has come */
+    TSGI_STATE_DONE     /* the response is whole */
+} tsgi_state_t;
+
+/** What a step of the pump came to. */
+typedef enum {
+    TSGI_STEP_MORE,  /* go on */
+    TSGI_STEP_DONE,  /* the response is whole */
+    TSGI_STEP_AGAIN, /* the app has not seen the request: another worker */
+    TSGI_STEP_FAIL   /* x->error says why */
+} tsgi_step_t;
+
+enum {
+    TSGI_PART_HEAD,
+    TSGI_PART_FRAME,
+    TSGI_PART_DATA,
+    TSGI_PART_END = TSGI_PART_DATA + TSGI_PIECE_PARTS,
+    TSGI_PART_COUNT
+};
+
+typedef struct {
+    request_rec *r;
+    const tsgi_route_t *route;
+    tsgi_slots_t *slots;
+    tsgi_client_t client;
+    tsgi_head_t head;
+    tsgi_body_t body;
+    tsgi_reply_t reply;
+    tsgi_error_t error;
+    apr_time_t deadline; /* of the wait for a worker: queue-timeout */
+    int resends, stale;
+
+    /* One attempt. */
+    tsgi_lease_t lease;
+    tsgi_state_t state;
+    struct iovec parts[TSGI_PART_COUNT]; /* what is being written; empty ones are done */
+    uint8_t frame[TSGI_FRAME_HEADER];
+    apr_uint64_t written;
+    int is_body_sent;  /* BODY_END, or a head without body, is written or in parts */
+    int is_broken;     /* writing failed: only what is queued can still be read */
+    int is_leaving;    /* GOAWAY: the connection is not used again */
+    int wants_write, wants_client; /* what the next wait is for, besides the worker's bytes */
+    int has_more;       /* tsgi_upload_push() stopped before anything stopped it */
+    uint32_t data_left; /* of the DATA frame whose header was consumed */
+    int is_last_data;   /* that frame has FIN */
+    char *spare;        /* memory for the next piece of body, or NULL */
+    int informs;
+    apr_time_t idle_since; /* 0 = a byte has moved since anybody looked */
+} tsgi_exchange_t;
+
+/* ---- tsgi_pump.c -------------------------------------------------------------------- */
+
+/** Moves request and response until nothing is left to do on this connection. Never TSGI_STEP_MORE. */
+tsgi_step_t tsgi_pump_run(tsgi_exchange_t *x);
+/** Notes the failure; the first one counts. @return TSGI_STEP_FAIL. */
+tsgi_step_t tsgi_pump_fail(tsgi_exchange_t *x, tsgi_failure_t kind);
+/** For a failure of the output filters. @return TSGI_STEP_FAIL. */
+tsgi_step_t tsgi_pump_fail_output(tsgi_exchange_t *x, apr_status_t rv);
+/** @return 1 if the worker must send STARTED before it calls the app. */
+int tsgi_pump_needs_started(const tsgi_exchange_t *x);
+
+/* ---- tsgi_frames.c ------------------------------------------------------------------ */
+
+/** Acts on everything that has been received. @return TSGI_STEP_MORE: that was all. */
+tsgi_step_t tsgi_frames_take(tsgi_exchange_t *x);
+
+/* ---- tsgi_upload.c ------------------------------------------------------------------ */
+
+/** Writes as much as the worker takes now; reads from the client what is there now. */
+tsgi_step_t tsgi_upload_push(tsgi_exchange_t *x);
+/** @return 1 if everything that was to be written has been. */
+int tsgi_upload_is_idle(const tsgi_exchange_t *x);
+/** Forgets what is to be written. */
+void tsgi_upload_clear(tsgi_exchange_t *x);
+
+#endif
