@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* A live worker greets within a turn of its loop. After this long another one with an idle connection
- * gets the request, though it has more in hand. */
+/* A live worker greets within a turn of its loop. After this long another one with an
+ * idle connection gets the request, though it has more in hand. */
 #define GREETING_PATIENCE_MS 10
 /* While somebody serves, silent slots are looked at this often. */
 #define PROBE_INTERVAL (20 * 1000)
@@ -70,7 +70,8 @@ typedef struct {
     apr_uint32_t ready_load, alive_load;
 } choice_t;
 
-/* Penalised slots count as if they had much in hand: they are the last, but not nobody. */
+/* Penalised slots count as if they had much in hand: they are the last, but not
+ * nobody. */
 #define PENALTY_LOAD (1u << 20)
 
 static choice_t look(tsgi_slots_t *slots, apr_time_t now)
@@ -137,8 +138,9 @@ typedef struct {
 } answer_t;
 
 /*
- * Reads the greeting of a PENDING connection and keeps the books of the slot. Afterwards the connection
- * belongs to the caller still if the answer is NONE or HELLO; else it is closed.
+ * Reads the greeting of a PENDING connection and keeps the books of the slot. Afterwards
+ * the connection belongs to the caller still if the answer is NONE or HELLO; else it is
+ * closed.
  */
 static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
                              tsgi_connection_t *connection, answer_t *answer)
@@ -161,7 +163,8 @@ static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
     return greeting;
 }
 
-/* A new connection to a slot that is known to speak: its HELLO is a turn of the worker's loop away. */
+/* A new connection to a slot that is known to speak: its HELLO is a turn of the
+ * worker's loop away. */
 static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                       int slot, tsgi_lease_t *lease)
 {
@@ -189,7 +192,8 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     }
 }
 
-/* Lets silent slots become candidates again, though others can serve: asks them now and then. */
+/* Lets silent slots become candidates again, though others can serve: asks them now
+ * and then. */
 static void probe_silent(request_rec *r, tsgi_slots_t *slots, apr_time_t now)
 {
     for (int slot = 0; slot < slots->nslots; slot++) {
@@ -341,7 +345,8 @@ static nfds_t prepare_fds(waiting_t *w, apr_time_t now)
     return n;
 }
 
-/* Reads all greetings that came; the least loaded of the slots is leased, the others become READY. */
+/* Reads all greetings that came; the least loaded of the slots is leased, the others
+ * become READY. */
 static int hear(waiting_t *w, nfds_t n, tsgi_lease_t *lease)
 {
     const apr_time_t now = apr_time_now();
@@ -443,7 +448,8 @@ int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t 
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                          apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
 {
-    /* The request's own time is late by what the request took so far: near enough for hints. */
+    /* The request's own time is late by what the request took so far: near enough for
+     * hints. */
     const apr_time_t now = slots->nslots > 1 ? apr_time_now() : r->request_time;
     const choice_t choice = look(slots, now);
     const int is_ready_best =

@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_balance.h
- * Which worker gets a request: the one with the fewest in hand among those that have said HELLO.
+ * @file tsgi_balance.h Which worker gets a request: the one with the fewest in hand among
+ * those that have said HELLO.
  *
- * A slot whose worker is booting or blocked has not said HELLO on a new connection and is no candidate,
- * though its counter is zero. Nothing is locked while a thread waits here.
+ * A slot whose worker is booting or blocked has not said HELLO on a new connection and is
+ * no candidate, though its counter is zero. Nothing is locked while a thread waits here.
  */
 #ifndef TSGI_BALANCE_H
 #define TSGI_BALANCE_H
@@ -21,16 +21,22 @@ typedef struct {
 } tsgi_lease_t;
 
 /**
- * Leases a connection that has said HELLO; waits for one until the deadline, while the client stays.
+ * Leases a connection that has said HELLO; waits for one until the deadline, while the
+ * client stays.
  * @return 1, or 0 and *error says why (QUEUE, UNAVAILABLE, CONNECT, CLIENT, MEMORY).
  */
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                          apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error);
-/** Gives the connection back for the next request: whatever came on it has been consumed whole. */
+/**
+ * Gives the connection back for the next request: whatever came on it has been consumed
+ * whole.
+ */
 void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now);
 /** Closes the connection; for the worker this is the end of the request. Idempotent. */
 void tsgi_lease_drop(tsgi_lease_t *lease);
-/** Like drop, for a worker that hung up or refused: others are tried first for a moment. */
+/**
+ * Like drop, for a worker that hung up or refused: others are tried first for a moment.
+ */
 void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now);
 /** @return 1 if a slot other than `slot` has an idle connection and less in hand. */
 int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t now);

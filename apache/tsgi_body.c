@@ -144,7 +144,8 @@ static tsgi_piece_t read_kept(tsgi_body_t *body)
     if (room == 0 && body->expected == 0) {
         return TSGI_PIECE_WAIT;
     }
-    /* With the length known and reached, one more byte is asked for: what comes is the EOS. */
+    /* With the length known and reached, one more byte is asked for: what comes is the
+     * EOS. */
     tsgi_piece_t piece = read_brigade(body, room > 0 ? room : 1);
     while (piece == TSGI_PIECE_DATA) {
         piece = keep(body);
@@ -222,7 +223,8 @@ int tsgi_body_prefetch(tsgi_body_t *body)
 {
     request_rec *r = body->r;
     if (body->state == TSGI_BODY_HELD) {
-        /* Nothing may be read, but a length over the limit need not wait for the first byte. */
+        /* Nothing may be read, but a length over the limit need not wait for the first
+         * byte. */
         const apr_off_t limit = ap_get_limit_req_body(r);
         const char *length = apr_table_get(r->headers_in, "Content-Length");
         apr_off_t value;

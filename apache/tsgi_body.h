@@ -1,11 +1,11 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_body.h
- * The client's request body, piece by piece, never waiting. The thread of the request only.
+ * @file tsgi_body.h The client's request body, piece by piece, never waiting. The thread
+ * of the request only.
  *
- * Until the app is known to have begun, what was read is kept (at most TSGI_REPLAY_SIZE, then reading
- * stops), so that another worker can get the request from its first byte. Afterwards pieces are
- * views into what httpd read, without a copy.
+ * Until the app is known to have begun, what was read is kept (at most TSGI_REPLAY_SIZE,
+ * then reading stops), so that another worker can get the request from its first byte.
+ * Afterwards pieces are views into what httpd read, without a copy.
  */
 #ifndef TSGI_BODY_H
 #define TSGI_BODY_H
@@ -30,7 +30,7 @@ typedef struct {
     apr_bucket_brigade *bb;
     tsgi_body_state_t state;
     int is_kept;        /**< the app may not have begun */
-    char *replay;       /**< what was read while is_kept: [0, replay_end), handed out up to replay_at */
+    char *replay;       /**< read while is_kept: [0, replay_end), handed out up to replay_at */
     apr_size_t replay_size, replay_at, replay_end;
     apr_size_t expected; /**< first guess of the size; 0 = not known */
     int lent;           /**< so many first buckets of bb are behind the last piece */
@@ -47,12 +47,18 @@ typedef enum {
 } tsgi_piece_t;
 
 void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *request);
-/** parts: room for TSGI_PIECE_PARTS; set for TSGI_PIECE_DATA, as are nparts and the sum of their lengths. */
+/**
+ * parts: room for TSGI_PIECE_PARTS; set for TSGI_PIECE_DATA, as are nparts and the sum of
+ * their lengths.
+ */
 tsgi_piece_t tsgi_body_next(tsgi_body_t *body, struct iovec *parts, int *nparts,
                             apr_size_t *length);
 /** @return 1 if next would say TSGI_PIECE_END without reading anything. */
 int tsgi_body_at_end(const tsgi_body_t *body);
-/** Reads a first piece, so that a body that cannot be right is found before a worker is asked. @return 0 on error. */
+/**
+ * Reads a first piece, so that a body that cannot be right is found before a worker is
+ * asked. @return 0 on error.
+ */
 int tsgi_body_prefetch(tsgi_body_t *body);
 /** For another worker: from the first byte again. Only while is_kept. */
 void tsgi_body_rewind(tsgi_body_t *body);

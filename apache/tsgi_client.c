@@ -32,7 +32,8 @@ static int poll_retry(struct pollfd *fds, nfds_t n, int timeout_ms)
     return rc;
 }
 
-/* How soon input is tried again: at once while the client uploads, rarely when it rests. */
+/* How soon input is tried again: at once while the client uploads, rarely when it
+ * rests. */
 static int input_tick(tsgi_client_t *client)
 {
     const int n = client->silent_ticks++;
@@ -72,6 +73,7 @@ tsgi_wait_t tsgi_client_wait(tsgi_client_t *client, struct pollfd *fds, nfds_t n
     if (own->revents == 0 || rc > 1) {
         return TSGI_WAIT_READY; /* what a worker has to say comes first */
     }
-    /* With input wanted, its end is found by whoever reads: what came before the end still counts. */
+    /* With input wanted, its end is found by whoever reads: what came before the end
+     * still counts. */
     return want_input ? TSGI_WAIT_READY : TSGI_WAIT_GONE;
 }

@@ -10,7 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Most answers and most heads fit; larger ones grow their buffer until the connection is idle again. */
+/* Most answers and most heads fit; larger ones grow their buffer until the connection
+ * is idle again. */
 #define IN_SIZE (16 * 1024)
 #define OUT_SIZE (8 * 1024)
 
@@ -30,8 +31,8 @@ static int socket_connect(int fd, const char *path)
 }
 
 /*
- * connect() must not wait (the socket is non-blocking for it), recv() should: one system call is then
- * both the wait and the read. Everything else says MSG_DONTWAIT.
+ * connect() must not wait (the socket is non-blocking for it), recv() should: one system
+ * call is then both the wait and the read. Everything else says MSG_DONTWAIT.
  */
 static int socket_prepare(int fd)
 {
@@ -85,7 +86,8 @@ void tsgi_connection_close(tsgi_connection_t *connection)
 
 /* ---- receiving ---------------------------------------------------------------------- */
 
-/* Moves what is buffered to the front and makes the buffer at least `size` bytes large. */
+/* Moves what is buffered to the front and makes the buffer at least `size` bytes
+ * large. */
 static int buffer_make_room(tsgi_connection_t *connection, size_t size)
 {
     const size_t buffered = tsgi_connection_buffered(connection);
@@ -115,7 +117,7 @@ long tsgi_connection_fill(tsgi_connection_t *connection, int wait)
         return -ENOMEM;
     }
     if (connection->in_end == connection->in_size) {
-        return -ENOBUFS; /* a full buffer that nobody consumes: tsgi_connection_frame() grows it */
+        return -ENOBUFS; /* nobody consumes; tsgi_connection_frame() grows the buffer */
     }
     ssize_t n;
     do {

@@ -1,11 +1,12 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_connection.h
- * One connection of an Apache child to a worker: socket, frame reader, sender, greeting.
+ * @file tsgi_connection.h One connection of an Apache child to a worker: socket, frame
+ * reader, sender, greeting.
  *
- * Belongs to exactly one thread at a time: the request that leased it, or, while it is idle, to
- * whoever holds the lock of its pool (tsgi_pool.h). Memory is malloc'd once and lives as long as the
- * connection: a request pays for no allocation here. Nothing but Apache children call this file.
+ * Belongs to exactly one thread at a time: the request that leased it, or, while it is
+ * idle, to whoever holds the lock of its pool (tsgi_pool.h). Memory is malloc'd once and
+ * lives as long as the connection: a request pays for no allocation here. Nothing but
+ * Apache children call this file.
  */
 #ifndef TSGI_CONNECTION_H
 #define TSGI_CONNECTION_H
@@ -14,7 +15,10 @@
 
 #include <sys/uio.h>
 
-/** How long tsgi_connection_fill() waits for the worker alone, before anybody looks at the client. */
+/**
+ * How long tsgi_connection_fill() waits for the worker alone, before anybody looks at the
+ * client.
+ */
 #define TSGI_FIRST_WAIT_MS 50
 
 typedef struct tsgi_connection_t {
@@ -32,20 +36,22 @@ typedef struct tsgi_connection_t {
 
 /**
  * Connects to a slot without ever waiting.
- * @return NULL and *error = errno: EAGAIN means that the backlog is full. The caller closes what it got.
+ * @return NULL and *error = errno: EAGAIN means that the backlog is full. The caller
+ * closes what it got.
  */
 tsgi_connection_t *tsgi_connection_open(const char *path, int *error);
 /** Closes the socket and frees everything. NULL is allowed. */
 void tsgi_connection_close(tsgi_connection_t *connection);
 
 /**
- * Receives into the frame buffer. With wait, sleeps up to TSGI_FIRST_WAIT_MS for the first byte.
+ * Receives into the frame buffer. With wait, sleeps up to TSGI_FIRST_WAIT_MS for the
+ * first byte.
  * @return bytes received, 0 at end of stream, or −errno (−EAGAIN: nothing there).
  */
 long tsgi_connection_fill(tsgi_connection_t *connection, int wait);
 /**
- * Receives straight into data, and what comes behind it into the frame buffer, which must be empty.
- * Never waits. @return bytes written to data, 0 at end of stream, or −errno.
+ * Receives straight into data, and what comes behind it into the frame buffer, which must
+ * be empty. Never waits. @return bytes written to data, 0 at end of stream, or −errno.
  */
 long tsgi_connection_read(tsgi_connection_t *connection, char *data, size_t size);
 /** Bytes received and not yet consumed. */
@@ -55,9 +61,10 @@ static inline size_t tsgi_connection_buffered(const tsgi_connection_t *connectio
 }
 
 /**
- * Looks at the frame at the front of the buffer, without consuming it. DATA is reported as soon as its
- * header is there (*payload = NULL: consume the header, then the payload as it comes); of all other types
- * the payload is whole. The payload is valid until the next fill or consume.
+ * Looks at the frame at the front of the buffer, without consuming it. DATA is reported
+ * as soon as its header is there (*payload = NULL: consume the header, then the payload
+ * as it comes); of all other types the payload is whole. The payload is valid until the
+ * next fill or consume.
  * @return 1 a frame, 0 more bytes are needed, <0 TSGI_E_*.
  */
 int tsgi_connection_frame(tsgi_connection_t *connection, tsgi_frame_t *frame,
@@ -69,7 +76,8 @@ void tsgi_connection_consume(tsgi_connection_t *connection, size_t n);
 int tsgi_connection_reserve(tsgi_connection_t *connection, size_t size);
 /**
  * Writes without waiting; moves bases and lengths of the parts past what was written.
- * @return bytes written (0: all parts are empty), or −errno (−EAGAIN: the worker does not read).
+ * @return bytes written (0: all parts are empty), or −errno (−EAGAIN: the worker does not
+ * read).
  */
 long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, int nparts);
 
@@ -78,10 +86,12 @@ typedef enum {
     TSGI_GREETING_NONE,        /**< nothing yet */
     TSGI_GREETING_HELLO,       /**< a worker of the right generation */
     TSGI_GREETING_UNAVAILABLE, /**< the supervisor: there is no worker now */
-    TSGI_GREETING_CLOSED,      /**< end of stream or reset: the worker that accepted it has gone */
+    TSGI_GREETING_CLOSED,      /**< end of stream or reset: its worker has gone */
     TSGI_GREETING_WRONG        /**< a violation; *why says which */
 } tsgi_greeting_t;
-/** Reads the greeting without waiting. unavailable is set for TSGI_GREETING_UNAVAILABLE. */
+/**
+ * Reads the greeting without waiting. unavailable is set for TSGI_GREETING_UNAVAILABLE.
+ */
 tsgi_greeting_t tsgi_connection_greet(tsgi_connection_t *connection,
                                       const unsigned char *generation,
                                       tsgi_unavailable_t *unavailable, const char **why);

@@ -63,7 +63,8 @@ static const char *request_id(request_rec *r)
     return id != NULL ? id : "-";
 }
 
-/* "group blog, worker 2, pid 4711, request Zx…": what every line of a failure ends with. */
+/* "group blog, worker 2, pid 4711, request Zx…": what every line of a failure ends
+ * with. */
 static const char *describe_place(request_rec *r, const char *group,
                                   const tsgi_error_t *error)
 {

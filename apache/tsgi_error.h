@@ -1,8 +1,8 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_error.h
- * The one place that turns a failure of a request into a status, a line in the error log and the headers
- * of the error response. The thread of the request only.
+ * @file tsgi_error.h The one place that turns a failure of a request into a status, a
+ * line in the error log and the headers of the error response. The thread of the request
+ * only.
  */
 #ifndef TSGI_ERROR_H
 #define TSGI_ERROR_H
@@ -33,7 +33,7 @@ typedef enum {
 /** A failure with all that is known about it. All zero = none. */
 typedef struct {
     tsgi_failure_t kind;
-    int status;         /**< TSGI_FAIL_BODY: the answer; TSGI_FAIL_OUTPUT: what the handler returns */
+    int status;         /**< BODY: the answer; OUTPUT: what the handler returns */
     int code;           /**< UNAVAILABLE, ABORT: the N of the worker's TSGI<N> */
     int retry_after;    /**< seconds, 0 = default of the kind */
     int os_error;       /**< errno, 0 = none */
@@ -49,7 +49,8 @@ typedef struct {
 
 /**
  * Logs the failure and prepares the error response.
- * @param is_head_sent the response head has left: nothing can be answered any more, only cut.
+ * @param is_head_sent the response head has left: nothing can be answered any more, only
+ * cut.
  * @return what the handler returns: an HTTP status, or OK where nothing can be answered.
  */
 int tsgi_error_report(request_rec *r, const char *group, const tsgi_error_t *error,

@@ -45,7 +45,8 @@ static tsgi_step_t attempt(tsgi_exchange_t *x)
     return step == TSGI_STEP_MORE ? tsgi_pump_run(x) : step;
 }
 
-/* The app has not seen the request. @return TSGI_STEP_AGAIN if another worker may get it. */
+/* The app has not seen the request. @return TSGI_STEP_AGAIN if another worker may get
+ * it. */
 static tsgi_step_t next_worker(tsgi_exchange_t *x)
 {
     const int is_stale = x->written == 0;

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /*
- * What the worker says. Every byte of it is hostile: a frame that is malformed, or not allowed in the
- * state of the exchange, ends the exchange and the connection.
+ * What the worker says. Every byte of it is hostile: a frame that is malformed, or not
+ * allowed in the state of the exchange, ends the exchange and the connection.
  */
 #include "tsgi_pump.h"
 

@@ -32,7 +32,8 @@ static int refuse_path_info(request_rec *r)
     return HTTP_NOT_FOUND;
 }
 
-/* A script named by a pattern that is not there. One named exactly is the worker's to complain about. */
+/* A script named by a pattern that is not there. One named exactly is the worker's to
+ * complain about. */
 static int is_script_missing(const request_rec *r, const tsgi_route_t *route)
 {
     return route->alias->regex != NULL && r->finfo.filetype == APR_NOFILE;

@@ -1,8 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_handler.h
- * The content handler: the story of one request. Apache children, request threads (on HTTP/2 also
- * mod_http2's own workers).
+ * @file tsgi_handler.h The content handler: the story of one request. Apache children,
+ * request threads (on HTTP/2 also mod_http2's own workers).
  */
 #ifndef TSGI_HANDLER_H
 #define TSGI_HANDLER_H

@@ -1,11 +1,12 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_pool.h
- * The connections of one Apache child to one slot that no request uses now.
+ * @file tsgi_pool.h The connections of one Apache child to one slot that no request uses
+ * now.
  *
- * READY ones have said HELLO, the last used first; PENDING ones are connected and wait for it. Any thread
- * of the child may call every function; the lock is held for a few instructions only, never while
- * something waits. Made at child_init, lives until the process ends.
+ * READY ones have said HELLO, the last used first; PENDING ones are connected and wait
+ * for it. Any thread of the child may call every function; the lock is held for a few
+ * instructions only, never while something waits. Made at child_init, lives until the
+ * process ends.
  */
 #ifndef TSGI_POOL_H
 #define TSGI_POOL_H
@@ -17,12 +18,16 @@
 
 /** max_idle: most READY connections kept. @return NULL if there is no memory. */
 tsgi_pool_t *tsgi_pool_create(int max_idle);
-/** Closes what is idle, now and whenever something is given back. The pool itself stays. */
+/**
+ * Closes what is idle, now and whenever something is given back. The pool itself stays.
+ */
 void tsgi_pool_close(tsgi_pool_t *pool);
 
 /** A connection that has said HELLO, or NULL. The caller owns it. */
 tsgi_connection_t *tsgi_pool_take(tsgi_pool_t *pool);
-/** Gives a connection back that may be used again at once. now: about the current time. */
+/**
+ * Gives a connection back that may be used again at once. now: about the current time.
+ */
 void tsgi_pool_give(tsgi_pool_t *pool, tsgi_connection_t *connection, apr_time_t now);
 /** A connection whose HELLO has not come, or NULL. The caller owns it. */
 tsgi_connection_t *tsgi_pool_take_pending(tsgi_pool_t *pool);
@@ -40,7 +45,10 @@ tsgi_pool_hints_t tsgi_pool_hints(const tsgi_pool_t *pool, apr_time_t now);
 /** The slot has said HELLO, or has turned out to be away. */
 void tsgi_pool_set_alive(tsgi_pool_t *pool, int is_alive);
 void tsgi_pool_penalise(tsgi_pool_t *pool, apr_time_t now);
-/** @return 1 once per `interval` for all threads together: whose turn it is to look at a silent slot. */
+/**
+ * @return 1 once per `interval` for all threads together: whose turn it is to look at a
+ * silent slot.
+ */
 int tsgi_pool_may_probe(tsgi_pool_t *pool, apr_time_t now, apr_time_t interval);
 /** @return 1 once in 10 s: a complaint about the slot is worth a line in the log. */
 int tsgi_pool_may_complain(tsgi_pool_t *pool, apr_time_t now);

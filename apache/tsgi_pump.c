@@ -5,7 +5,8 @@
 #include <limits.h>
 #include <sys/socket.h>
 
-/* A request that no app may have seen is taken back from a silent worker if another one is idle. */
+/* A request that no app may have seen is taken back from a silent worker if another
+ * one is idle. */
 #define TAKE_BACK_AFTER apr_time_from_sec(1)
 
 /* ---- failures ----------------------------------------------------------------------- */
@@ -39,8 +40,9 @@ int tsgi_pump_needs_started(const tsgi_exchange_t *x)
 }
 
 /*
- * The connection has ended; error is 0 for an end of stream. The retry law: the kernel resets a
- * connection whose worker had not read all that was written to it, and ends it if it had.
+ * The connection has ended; error is 0 for an end of stream. The retry law: the kernel
+ * resets a connection whose worker had not read all that was written to it, and ends it
+ * if it had.
  */
 static tsgi_step_t lost(tsgi_exchange_t *x, int error)
 {
@@ -99,8 +101,8 @@ static tsgi_step_t received(tsgi_exchange_t *x, long n)
 }
 
 /*
- * Takes the request back from a worker that lives but says nothing. With the connection shut down its
- * STARTED can no longer be sent, and without that it does not call the app.
+ * Takes the request back from a worker that lives but says nothing. With the connection
+ * shut down its STARTED can no longer be sent, and without that it does not call the app.
  */
 static tsgi_step_t take_back(tsgi_exchange_t *x)
 {
@@ -128,7 +130,8 @@ static int may_take_back(const tsgi_exchange_t *x)
     return x->state == TSGI_STATE_SENT && tsgi_pump_needs_started(x);
 }
 
-/* How long the present silence may go on from now, in ms; 0: it has lasted long enough. */
+/* How long the present silence may go on from now, in ms; 0: it has lasted long
+ * enough. */
 static int time_left(const tsgi_exchange_t *x, apr_time_t now)
 {
     const apr_interval_time_t limit =
@@ -163,7 +166,8 @@ static tsgi_step_t timed_out(tsgi_exchange_t *x)
     return tsgi_pump_fail(x, TSGI_FAIL_TIMEOUT);
 }
 
-/* Waits for the worker and the client together, after the first wait for the worker alone. */
+/* Waits for the worker and the client together, after the first wait for the worker
+ * alone. */
 static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
 {
     struct pollfd fds[2];
@@ -195,7 +199,8 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
     }
 }
 
-/* Receives; what has not been flushed is, as soon as the worker has nothing more to say. */
+/* Receives; what has not been flushed is, as soon as the worker has nothing more to
+ * say. */
 static tsgi_step_t receive(tsgi_exchange_t *x)
 {
     tsgi_step_t step;

@@ -1,9 +1,9 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_pump.h
- * The inside of an exchange, shared by the files that move it: tsgi_exchange.c (workers one after the
- * other), tsgi_pump.c (waiting and receiving), tsgi_frames.c (what the worker says) and tsgi_upload.c
- * (what the client sends). The thread of the request only. Nobody else includes this file.
+ * @file tsgi_pump.h The inside of an exchange, shared by the files that move it:
+ * tsgi_exchange.c (workers one after the other), tsgi_pump.c (waiting and receiving),
+ * tsgi_frames.c (what the worker says) and tsgi_upload.c (what the client sends). The
+ * thread of the request only. Nobody else includes this file.
  */
 #ifndef TSGI_PUMP_H
 #define TSGI_PUMP_H
@@ -66,7 +66,7 @@ typedef struct {
     int is_body_sent;  /* BODY_END, or a head without body, is written or in parts */
     int is_broken;     /* writing failed: only what is queued can still be read */
     int is_leaving;    /* GOAWAY: the connection is not used again */
-    int wants_write, wants_client; /* what the next wait is for, besides the worker's bytes */
+    int wants_write, wants_client; /* what the next wait is for, besides the worker */
     int has_more;       /* tsgi_upload_push() stopped before anything stopped it */
     uint32_t data_left; /* of the DATA frame whose header was consumed */
     int is_last_data;   /* that frame has FIN */
@@ -77,7 +77,10 @@ typedef struct {
 
 /* ---- tsgi_pump.c -------------------------------------------------------------------- */
 
-/** Moves request and response until nothing is left to do on this connection. Never TSGI_STEP_MORE. */
+/**
+ * Moves request and response until nothing is left to do on this connection. Never
+ * TSGI_STEP_MORE.
+ */
 tsgi_step_t tsgi_pump_run(tsgi_exchange_t *x);
 /** Notes the failure; the first one counts. @return TSGI_STEP_FAIL. */
 tsgi_step_t tsgi_pump_fail(tsgi_exchange_t *x, tsgi_failure_t kind);

@@ -17,7 +17,8 @@ static tsgi_str_t str(const char *s)
 {
     tsgi_str_t out = {s != NULL ? s : "", 0};
     const size_t length = strlen(out.data);
-    /* httpd's own limits keep strings far below; should one not be, the encoder refuses the rest. */
+    /* httpd's own limits keep strings far below; should one not be, the encoder
+     * refuses the rest. */
     out.len = length < UINT32_MAX ? (uint32_t)length : UINT32_MAX;
     return out;
 }
@@ -30,7 +31,8 @@ const char *tsgi_request_id(request_rec *r)
     if (id != NULL) {
         return id;
     }
-    /* The request that the access log shows: a redirect or a sub-request is a part of it. */
+    /* The request that the access log shows: a redirect or a sub-request is a part of
+     * it. */
     request_rec *top = r;
     while (top->main != NULL || top->prev != NULL) {
         top = top->main != NULL ? top->main : top->prev;
@@ -86,7 +88,8 @@ static int note_connection(filter_t *filter, const char *value)
     return 0;
 }
 
-/* @return 1 if the header goes to the worker. The switch by length spares most names any comparison. */
+/* @return 1 if the header goes to the worker. The switch by length spares most names
+ * any comparison. */
 static int header_passes(filter_t *filter, const char *name, size_t length,
                          const char *value)
 {
@@ -121,9 +124,9 @@ static int header_passes(filter_t *filter, const char *name, size_t length,
 }
 
 /*
- * RFC 9110 section 7.6.1: what Connection names is for this hop only. But a client must not be able to
- * take away what others rely on, its address in X-Forwarded-For, say: headers that are known to be
- * end-to-end (those of the wire's table among them) stay.
+ * RFC 9110 section 7.6.1: what Connection names is for this hop only. But a client must
+ * not be able to take away what others rely on, its address in X-Forwarded-For, say:
+ * headers that are known to be end-to-end (those of the wire's table among them) stay.
  */
 static int is_protected(const char *name, size_t length)
 {
@@ -165,7 +168,8 @@ static void build_headers(filter_t *filter, tsgi_head_t *head)
             continue;
         }
         field->name = str(entries[i].key);
-        /* "_": CGI's names cannot tell X_User from X-User. Other odd characters: the encoder. */
+        /* "_": CGI's names cannot tell X_User from X-User. Other odd characters: the
+         * encoder. */
         if (memchr(field->name.data, '_', field->name.len) != NULL ||
             !header_passes(filter, field->name.data, field->name.len, entries[i].val)) {
             continue;
@@ -181,8 +185,9 @@ static void build_headers(filter_t *filter, tsgi_head_t *head)
 
 static void build_vars(request_rec *r, tsgi_head_t *head)
 {
-    /* An ErrorDocument or another internal redirect: where it came from, as ap_add_common_vars()
-     * names it. The other REDIRECT_ variables httpd has put there itself. */
+    /* An ErrorDocument or another internal redirect: where it came from, as
+     * ap_add_common_vars() names it. The other REDIRECT_ variables httpd has put there
+     * itself. */
     if (r->prev != NULL) {
         apr_table_setn(r->subprocess_env, "REDIRECT_URL", r->prev->uri);
         if (r->prev->args != NULL) {
@@ -243,7 +248,8 @@ static int build_body(filter_t *filter, tsgi_request_t *out)
     if (r->expecting_100) {
         out->flags |= TSGI_R_EXPECT;
     }
-    /* Filters of the resource, mod_deflate's say, may change the length; then it is not known. */
+    /* Filters of the resource, mod_deflate's say, may change the length; then it is
+     * not known. */
     if (length != NULL && apr_table_get(r->headers_in, "Transfer-Encoding") == NULL) {
         if (!ap_parse_strict_length(&value, length)) {
             return HTTP_BAD_REQUEST;
@@ -312,7 +318,8 @@ int tsgi_request_build(request_rec *r, const tsgi_route_t *route, tsgi_head_t *h
 
 /* ---- writing ------------------------------------------------------------------------ */
 
-/* Variables may hold lines, SSL_CLIENT_CERT does: a blank instead, as mod_headers does it. */
+/* Variables may hold lines, SSL_CLIENT_CERT does: a blank instead, as mod_headers does
+ * it. */
 static void fold_lines(request_rec *r, tsgi_str_t *value)
 {
     if (tsgi_value_valid(value->data, value->len)) {
@@ -327,7 +334,8 @@ static void fold_lines(request_rec *r, tsgi_str_t *value)
     value->data = copy;
 }
 
-/* Takes out what the encoder refuses. Rare, hence not done before it has refused something. */
+/* Takes out what the encoder refuses. Rare, hence not done before it has refused
+ * something. */
 static void make_sane(request_rec *r, tsgi_head_t *head)
 {
     size_t kept = 0;
@@ -355,7 +363,8 @@ static long encode(const tsgi_head_t *head, uint8_t *out, size_t size)
                                head->vars, head->nvars);
 }
 
-/* Encodes behind the first `at` bytes of connection->out; a size is computed only if it is needed. */
+/* Encodes behind the first `at` bytes of connection->out; a size is computed only if
+ * it is needed. */
 static long encode_growing(const tsgi_head_t *head, tsgi_connection_t *connection,
                            size_t at)
 {

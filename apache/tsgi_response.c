@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define MAX_HEADERS 1000
-/* Pieces below this are copied: a whole buffer per piece would cost a slow client's request memory. */
+/* Pieces below this are copied: a whole buffer per piece would cost a slow client's
+ * request memory. */
 #define COPY_MAX 2048
 
 void tsgi_reply_init(tsgi_reply_t *reply, request_rec *r)
@@ -335,7 +336,8 @@ apr_status_t tsgi_reply_adopt(tsgi_reply_t *reply, char *data, apr_size_t n)
                   wanted);
 }
 
-/* Names that a trailer must not have: they would change what the message is (RFC 9110 6.5.1). */
+/* Names that a trailer must not have: they would change what the message is (RFC 9110
+ * 6.5.1). */
 static int is_forbidden_trailer(const tsgi_str_t *name)
 {
     return treatment_of(name) != HEADER_PASS || NAME_IS("Host") ||
@@ -400,8 +402,9 @@ void tsgi_reply_truncate(tsgi_reply_t *reply)
     request_rec *r = reply->r;
     conn_rec *c = r->connection;
 
-    /* As mod_proxy does: the error bucket keeps the chunk filter from sending the last chunk and makes
-     * mod_http2 reset the stream; a body of known length stays short and its connection ends. */
+    /* As mod_proxy does: the error bucket keeps the chunk filter from sending the last
+     * chunk and makes mod_http2 reset the stream; a body of known length stays short
+     * and its connection ends. */
     r->no_cache = 1;
     if (r->main != NULL) {
         r->main->no_cache = 1;

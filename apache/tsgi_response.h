@@ -1,11 +1,11 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
- * @file tsgi_response.h
- * From the worker's frames to httpd's response: head, body buckets, interim responses, its end or its
- * visible truncation. The thread of the request only; memory in r->pool and the bucket allocator.
+ * @file tsgi_response.h From the worker's frames to httpd's response: head, body buckets,
+ * interim responses, its end or its visible truncation. The thread of the request only;
+ * memory in r->pool and the bucket allocator.
  *
- * At most TSGI_HELD_MAX bytes are held here before they are passed to the output filters, whose
- * blocking is what slows the worker down for a slow client.
+ * At most TSGI_HELD_MAX bytes are held here before they are passed to the output filters,
+ * whose blocking is what slows the worker down for a slow client.
  */
 #ifndef TSGI_RESPONSE_H
 #define TSGI_RESPONSE_H
@@ -33,11 +33,20 @@ typedef struct {
 void tsgi_reply_init(tsgi_reply_t *reply, request_rec *r);
 /** Takes a RESPONSE. @return NULL, or what is wrong with it. */
 const char *tsgi_reply_begin(tsgi_reply_t *reply, const uint8_t *payload, size_t n);
-/** Takes an INFORM and sends it, if the client may see it. @return NULL, or what is wrong with it. */
+/**
+ * Takes an INFORM and sends it, if the client may see it. @return NULL, or what is wrong
+ * with it.
+ */
 const char *tsgi_reply_inform(tsgi_reply_t *reply, const uint8_t *payload, size_t n);
-/** Takes a copy of body bytes. @return as ap_pass_brigade(), which is called when enough is held. */
+/**
+ * Takes a copy of body bytes. @return as ap_pass_brigade(), which is called when enough
+ * is held.
+ */
 apr_status_t tsgi_reply_copy(tsgi_reply_t *reply, const void *data, apr_size_t n);
-/** Memory for tsgi_reply_adopt(), TSGI_HELD_MAX bytes; freed by it or with apr_bucket_free(). */
+/**
+ * Memory for tsgi_reply_adopt(), TSGI_HELD_MAX bytes; freed by it or with
+ * apr_bucket_free().
+ */
 char *tsgi_reply_alloc(tsgi_reply_t *reply);
 /** Takes body bytes in memory of tsgi_reply_alloc(). @return as ap_pass_brigade(). */
 apr_status_t tsgi_reply_adopt(tsgi_reply_t *reply, char *data, apr_size_t n);
@@ -47,7 +56,10 @@ const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, siz
 apr_status_t tsgi_reply_flush(tsgi_reply_t *reply);
 /** @return 1 if the body is as long as the app's Content-Length said. */
 int tsgi_reply_is_complete(const tsgi_reply_t *reply);
-/** Ends the response. with_flush: it shall leave now, for the request's body is not read to its end. */
+/**
+ * Ends the response. with_flush: it shall leave now, for the request's body is not read
+ * to its end.
+ */
 apr_status_t tsgi_reply_end(tsgi_reply_t *reply, int with_flush);
 /** Ends the response so that the client sees that something is missing. */
 void tsgi_reply_truncate(tsgi_reply_t *reply);

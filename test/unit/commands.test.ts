@@ -35,14 +35,27 @@ describe('parseCommand', () => {
 
   it('reads what a group says', () => {
     const options = groupOf(
-      'node=/opt/node', 'home=/srv', 'node-arg=--import', 'node-arg=x=y', 'env=A=1', 'env=B=b=c',
-      'env=EMPTY=', 'startup-timeout=250', 'display-name=a %{GROUP}', 'umask=0022', 'unknown=1',
+      'node=/opt/node',
+      'home=/srv',
+      'node-arg=--import',
+      'node-arg=x=y',
+      'env=A=1',
+      'env=B=b=c',
+      'env=EMPTY=',
+      'startup-timeout=250',
+      'display-name=a %{GROUP}',
+      'umask=0022',
+      'unknown=1',
     );
     expect(options).to.deep.include({
       node: '/opt/node',
       home: '/srv',
       nodeArgs: ['--import', 'x=y'],
-      env: [['A', '1'], ['B', 'b=c'], ['EMPTY', '']],
+      env: [
+        ['A', '1'],
+        ['B', 'b=c'],
+        ['EMPTY', ''],
+      ],
       startupTimeoutMs: 250,
       displayName: 'a %{GROUP}',
     });
@@ -53,7 +66,10 @@ describe('parseCommand', () => {
   });
 
   it('reads an exact application with its sockets', () => {
-    const command = parse(['app', 'shop|/', '2', 'boot', 'exact', '/srv/a.js', '/srv/b.js'], [7, 8]);
+    const command = parse(
+      ['app', 'shop|/', '2', 'boot', 'exact', '/srv/a.js', '/srv/b.js'],
+      [7, 8],
+    );
     expect(command).to.deep.equal({
       verb: 'app',
       application: 'shop|/',
@@ -66,7 +82,10 @@ describe('parseCommand', () => {
 
   it('reads a pattern, and a name that is empty', () => {
     const command = parse(['app', '', '1', 'on-demand', 'pattern', '/srv/'], [7]);
-    expect(command).to.deep.include({ application: '', scripts: { mode: 'pattern', roots: ['/srv/'] } });
+    expect(command).to.deep.include({
+      application: '',
+      scripts: { mode: 'pattern', roots: ['/srv/'] },
+    });
   });
 
   for (const verb of ['apps-end', 'drain', 'shutdown']) {
@@ -95,7 +114,9 @@ describe('parseCommand', () => {
   ];
   for (const [what, fields, fds] of wrong) {
     it(`refuses ${what} with TSGI0502`, () => {
-      expect(() => parse(fields, fds)).to.throw(TsgiError).with.property('number', 502);
+      expect(() => parse(fields, fds))
+        .to.throw(TsgiError)
+        .with.property('number', 502);
     });
   }
 

@@ -27,16 +27,24 @@ class Shop {
   }
 }
 
-const fromModule = (namespace: object): Promise<App | undefined> => findApp(exportsOfModule(namespace), '/app.js');
-const fromCommonJs = (exported: unknown): Promise<App | undefined> => findApp(exportsOfCommonJs(exported), '/app.js');
+const fromModule = (namespace: object): Promise<App | undefined> =>
+  findApp(exportsOfModule(namespace), '/app.js');
+const fromCommonJs = (exported: unknown): Promise<App | undefined> =>
+  findApp(exportsOfCommonJs(exported), '/app.js');
 const listener = (_req: unknown, _res: unknown): void => undefined;
 
 describe('findApp', () => {
   it('takes an export named application before the default export', async () => {
     const application = (): string[] => [];
-    expect(await fromModule({ application, default: listener })).to.deep.equal({ kind: 'callable', application });
+    expect(await fromModule({ application, default: listener })).to.deep.equal({
+      kind: 'callable',
+      application,
+    });
     expect(await fromCommonJs({ application })).to.deep.equal({ kind: 'callable', application });
-    expect(await fromModule({ default: { application } })).to.deep.equal({ kind: 'callable', application });
+    expect(await fromModule({ default: { application } })).to.deep.equal({
+      kind: 'callable',
+      application,
+    });
   });
 
   it('takes a framework that is exported as application for what it is', async () => {
@@ -59,7 +67,14 @@ describe('findApp', () => {
   });
 
   it('calls fetch on the object that has it', async () => {
-    const app = await fromModule({ default: { word: 'mine', fetch() { return new Response(this.word) } } });
+    const app = await fromModule({
+      default: {
+        word: 'mine',
+        fetch() {
+          return new Response(this.word);
+        },
+      },
+    });
     if (app?.kind !== 'fetch') throw new Error('expected a fetch handler');
     const response = await app.fetch(new Request('http://localhost/'));
     expect(await response.text()).to.equal('mine');
@@ -67,8 +82,18 @@ describe('findApp', () => {
 
   const frameworks: readonly (readonly [string, () => unknown])[] = [
     ['a function (req, res)', () => listener],
-    ['a function (req, res, next)', () => (_req: unknown, _res: unknown, _next: unknown): void => undefined],
-    ['an async function (req, res)', () => async (_req: unknown, _res: unknown): Promise<void> => Promise.resolve()],
+    [
+      'a function (req, res, next)',
+      () =>
+        (_req: unknown, _res: unknown, _next: unknown): void =>
+          undefined,
+    ],
+    [
+      'an async function (req, res)',
+      () =>
+        async (_req: unknown, _res: unknown): Promise<void> =>
+          Promise.resolve(),
+    ],
     ['Express', () => express()],
     ['Koa', () => new Koa()],
     ['Fastify', () => fastify()],
@@ -83,10 +108,23 @@ describe('findApp', () => {
   }
 
   it('takes the default export of transpiled CommonJS', async () => {
-    expect(await fromCommonJs({ __esModule: true, default: listener })).to.have.property('kind', 'server');
+    expect(await fromCommonJs({ __esModule: true, default: listener })).to.have.property(
+      'kind',
+      'server',
+    );
   });
 
-  for (const value of [undefined, null, 42, {}, { port: 1 }, [], () => undefined, (_one: unknown) => undefined, Shop]) {
+  for (const value of [
+    undefined,
+    null,
+    42,
+    {},
+    { port: 1 },
+    [],
+    () => undefined,
+    (_one: unknown) => undefined,
+    Shop,
+  ]) {
     it(`finds no app in ${inWords(value)}`, async () => {
       expect(await fromModule({ default: value })).to.equal(undefined);
       expect(await fromCommonJs(value)).to.equal(undefined);
@@ -98,8 +136,12 @@ describe('describeExports', () => {
   it('names what there is', () => {
     expect(describeExports(exportsOfCommonJs({}))).to.equal('none');
     expect(describeExports(undefined)).to.equal('none');
-    expect(describeExports(exportsOfModule({ default: 42, port: 1 }))).to.equal('default (a number), port');
-    expect(describeExports(exportsOfCommonJs({ app: 1 }))).to.equal('default (an object with app), app');
+    expect(describeExports(exportsOfModule({ default: 42, port: 1 }))).to.equal(
+      'default (a number), port',
+    );
+    expect(describeExports(exportsOfCommonJs({ app: 1 }))).to.equal(
+      'default (an object with app), app',
+    );
   });
 });
 

@@ -17,7 +17,9 @@ describe('LineSplitter', () => {
       fc.property(fc.array(line), fc.array(fc.nat()), (lines, cuts) => {
         const bytes = Buffer.from(lines.map((text) => `${text}\n`).join(''));
         const places = cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b);
-        const chunks = [0, ...places].map((from, i) => bytes.subarray(from, places[i] ?? bytes.length));
+        const chunks = [0, ...places].map((from, i) =>
+          bytes.subarray(from, places[i] ?? bytes.length),
+        );
         expect(split(chunks)).to.deep.equal(lines);
       }),
     );

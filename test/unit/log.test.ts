@@ -52,7 +52,9 @@ describe('Log', () => {
     for (let i = 0; i < 300; i++) log.line(5, i, 'out', 'x'.repeat(50));
     log.flush();
     expect(packets.length).to.be.within(4, 10);
-    expect(packets.every((packet) => packet.length <= 4096 && packet.endsWith('\n'))).to.equal(true);
+    expect(packets.every((packet) => packet.length <= 4096 && packet.endsWith('\n'))).to.equal(
+      true,
+    );
     expect(packets.join('').split('\n')).to.have.length(301);
   });
 
@@ -75,7 +77,9 @@ describe('Log', () => {
   it('drops what a full pipe does not take beyond 1 MiB, and says how many lines', () => {
     const packets: string[] = [];
     let isFull = true;
-    const log = new Log((packet) => (isFull ? EAGAIN : packets.push(Buffer.from(packet).toString()) * 0));
+    const log = new Log((packet) =>
+      isFull ? EAGAIN : packets.push(Buffer.from(packet).toString()) * 0,
+    );
     const lines = 1200;
     for (let i = 0; i < lines; i++) log.line(5, 7, 'out', 'y'.repeat(1000));
     log.flush();
@@ -85,7 +89,9 @@ describe('Log', () => {
     const kept = written.filter((line) => line.startsWith('5 7 out')).length;
     expect(kept).to.be.within(1000, 1050);
     const dropped = String(lines - kept);
-    expect(written.some((line) => line.includes(`TSGI0509: ${dropped} log lines were dropped`))).to.equal(true);
+    expect(
+      written.some((line) => line.includes(`TSGI0509: ${dropped} log lines were dropped`)),
+    ).to.equal(true);
   });
 
   it('goes on when nobody reads any more', () => {

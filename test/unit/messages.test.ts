@@ -21,9 +21,20 @@ describe('messages between supervisor and worker', () => {
   });
 
   for (const line of [
-    '', '[]', 'null', '42', '{', '{}', '{"type":"boot"}', '{"type":"ready"}', '{"type":"ready","entries":[1]}',
-    '{"type":"failed","code":-1,"message":""}', '{"type":"failed","code":601}', '{"type":"log","level":8,"text":""}',
-    '{"type":"log","level":3,"text":{}}', '{"type":"failed","code":1,"message":"","stack":1}',
+    '',
+    '[]',
+    'null',
+    '42',
+    '{',
+    '{}',
+    '{"type":"boot"}',
+    '{"type":"ready"}',
+    '{"type":"ready","entries":[1]}',
+    '{"type":"failed","code":-1,"message":""}',
+    '{"type":"failed","code":601}',
+    '{"type":"log","level":8,"text":""}',
+    '{"type":"log","level":3,"text":{}}',
+    '{"type":"failed","code":1,"message":"","stack":1}',
   ]) {
     it(`from a worker are refused when they are ${line || 'empty'}`, () => {
       expect(() => parseToSupervisor(line)).to.throw();

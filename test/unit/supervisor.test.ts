@@ -1,0 +1,202 @@
+import { expect } from 'chai';
+import type { GroupOptions } from '../../src/supervisor/commands.ts';
+import { readGroupEnvironment, workerEnvironment } from '../../src/supervisor/environment.ts';
+import { supervisorTitle, workerTitle } from '../../src/supervisor/launch.ts';
+import { Loop } from '../../src/supervisor/loop.ts';
+import { inspectArgument, workerArguments, workingDirectory } from '../../src/supervisor/spawn.ts';
+import { move, slotMoves, workerMoves, type SlotState } from '../../src/supervisor/states.ts';
+import { describeExit, findCause } from '../../src/supervisor/worker.ts';
+
+const options: GroupOptions = {
+  name: 'shop',
+  generation: '',
+  secret: '',
+  processes: 1,
+  concurrency: 1,
+  node: '/usr/bin/node',
+  nodeArgs: ['--enable-source-maps'],
+  env: [['ONE', 'own']],
+  startupTimeoutMs: 1,
+  gracefulTimeoutMs: 1,
+  shutdownTimeoutMs: 1,
+};
+
+describe('the environment of workers', () => {
+  it('holds what Apache made for the user, env-file and env, the later ones first', () => {
+    const inherited = { HOME: '/home/shop', PATH: '/bin', SECRET_OF_APACHE: 'x', TZ: 'UTC' };
+    const read = (path: string): string =>
+      path === '/etc/shop.env' ? 'ONE=file\nTWO="a b" # note\n' : '';
+    const environment = readGroupEnvironment(
+      { ...options, envFile: '/etc/shop.env' },
+      inherited,
+      read,
+    );
+    expect(environment).to.deep.equal({
+      HOME: '/home/shop',
+      PATH: '/bin',
+      TZ: 'UTC',
+      ONE: 'own',
+      TWO: 'a b',
+    });
+  });
+
+  it('is not there while env-file cannot be read', () => {
+    const read = (): string => {
+      throw new Error('EACCES: permission denied');
+    };
+    const make = (): unknown =>
+      readGroupEnvironment({ ...options, envFile: '/root/x' }, { USER: 'shop' }, read);
+    expect(make).to.throw(/^TSGI0503: env-file \/root\/x cannot be read by shop: EACCES/);
+  });
+
+  it('tells the app where it is, and leaves PORT to the app', () => {
+    const worker = workerEnvironment({ PORT: '3000', TSGI_HOSTED: 'no' }, 'shop', 'shop|/', 2, []);
+    expect(worker).to.deep.equal({
+      PORT: '3000',
+      TSGI_HOSTED: '1',
+      TSGI_PROCESS_GROUP: 'shop',
+      TSGI_APPLICATION_GROUP: 'shop|/',
+      NODE_APP_INSTANCE: '2',
+    });
+  });
+
+  it('keeps tsx from a cache that it could not make private', () => {
+    for (const [shared, nodeArgs] of [
+      [{}, ['--import', 'x']],
+      [{ NODE_OPTIONS: '--loader=x' }, []],
+    ] as const) {
+      expect(workerEnvironment(shared, 'g', 'a', 0, nodeArgs)).to.have.property(
+        'TSX_DISABLE_CACHE',
+        '1',
+      );
+    }
+    expect(workerEnvironment({}, 'g', 'a', 0, ['--important'])).not.to.have.property(
+      'TSX_DISABLE_CACHE',
+    );
+  });
+});
+
+describe('the command line of a worker', () => {
+  it('is node, its options, worker.cjs, and the first script', () => {
+    const scripts = { mode: 'exact', paths: ['/srv/a.js', '/srv/b.js'] } as const;
+    expect(workerArguments(options, '/lib/worker.cjs', scripts, 0)).to.deep.equal([
+      '--enable-source-maps',
+      '/lib/worker.cjs',
+      '/srv/a.js',
+    ]);
+    const pattern = { mode: 'pattern', roots: ['/srv'] } as const;
+    expect(workerArguments(options, '/lib/worker.cjs', pattern, 0)).to.have.length(2);
+  });
+
+  it('has a port for the inspector that is its own', () => {
+    expect(inspectArgument('9230', 1)).to.equal('--inspect=127.0.0.1:9231');
+    expect(inspectArgument('0.0.0.0:9000', 2)).to.equal('--inspect=0.0.0.0:9002');
+    expect(inspectArgument('[::1]:9000', 0)).to.equal('--inspect=[::1]:9000');
+    expect(inspectArgument('on', 0)).to.equal('--inspect=127.0.0.1:9229');
+  });
+
+  it('is run in home, else in the directory of the script, else in /', () => {
+    const scripts = (path: string) => ({ mode: 'exact', paths: [path] }) as const;
+    expect(workingDirectory({ ...options, home: '/tmp' }, scripts('/usr/x.js'))).to.equal('/tmp');
+    expect(workingDirectory(options, scripts('/usr/x.js'))).to.equal('/usr');
+    expect(workingDirectory(options, scripts('/no/such/place/x.js'))).to.equal('/');
+    expect(() => workingDirectory({ ...options, home: '/no/such' }, scripts('/x'))).to.throw(
+      /home=\/no\/such/,
+    );
+  });
+
+  it('is shown by a title that names group and slot', () => {
+    expect(supervisorTitle('shop', undefined)).to.equal('tsgi: supervisor shop');
+    expect(workerTitle('shop', undefined, 1)).to.equal('tsgi: worker shop/1');
+    expect(supervisorTitle('shop', '(tsgi:%{GROUP})')).to.equal('(tsgi:shop)');
+    expect(workerTitle('shop', '(tsgi:%{GROUP})', 0)).to.equal('(tsgi:shop)/0');
+  });
+});
+
+describe('states', () => {
+  const slot = (state: SlotState) => ({ state, label: 'slot a/0' });
+
+  it('move as the table allows, and say so', () => {
+    const traces: string[] = [];
+    const subject = slot('idle');
+    move(subject, 'booting', slotMoves, (text) => traces.push(text));
+    expect(subject.state).to.equal('booting');
+    expect(traces).to.deep.equal(['slot a/0: idle -> booting']);
+  });
+
+  it('do not move otherwise', () => {
+    expect(() => {
+      move(slot('closed'), 'booting', slotMoves, () => undefined);
+    }).to.throw('slot a/0 cannot go from closed to booting');
+  });
+
+  it('lead to an end from everywhere', () => {
+    for (const [state, moves] of Object.entries(slotMoves))
+      if (state !== 'closed') expect(moves).to.include('closed');
+    for (const [state, moves] of Object.entries(workerMoves))
+      if (state !== 'dead') expect(moves).to.include('dead');
+  });
+});
+
+describe('the cause of a death', () => {
+  it('is the last line that looks like an error', () => {
+    const lines = [
+      '/srv/app.js:3',
+      'TypeError: x is not a function',
+      '    at deep (/srv/app.js:3:1)',
+      '',
+      'Node.js v20.20.2',
+    ];
+    expect(findCause(lines)).to.equal('TypeError: x is not a function');
+    expect(findCause(['Error [ERR_X]: bad', 'bye'])).to.equal('Error [ERR_X]: bad');
+  });
+
+  it('is the last line that says anything where none does', () => {
+    expect(findCause(['Killed', ' '])).to.equal('Killed');
+    expect(findCause([])).to.equal(undefined);
+  });
+
+  it('has words for how the process ended', () => {
+    expect(describeExit(1, null)).to.equal('exit status 1');
+    expect(describeExit(null, 'SIGKILL')).to.equal('signal SIGKILL');
+  });
+});
+
+describe('Loop', () => {
+  it('acts in its order, whatever came first, and then on its duties', async () => {
+    const seen: string[] = [];
+    const done = new Promise<void>((resolve) => {
+      const loop = new Loop<{ kind: 'a' | 'b'; n: number }>({
+        order: ['b', 'a'],
+        act: ({ kind, n }) => seen.push(`${kind}${String(n)}`),
+        duties: () => {
+          seen.push('duties');
+          resolve();
+          return Infinity;
+        },
+        now: () => 0,
+      });
+      for (const [n, kind] of (['a', 'b', 'a', 'b'] as const).entries()) loop.post({ kind, n });
+    });
+    await done;
+    expect(seen).to.deep.equal(['b1', 'b3', 'a0', 'a2', 'duties']);
+  });
+
+  it('wakes up when a duty is due', async () => {
+    let turns = 0;
+    const start = performance.now();
+    await new Promise<void>((resolve) => {
+      const loop = new Loop<{ kind: 'a' }>({
+        order: ['a'],
+        act: () => undefined,
+        duties: () => {
+          if (++turns === 2) resolve();
+          return turns === 1 ? start + 20 : Infinity;
+        },
+        now: () => performance.now(),
+      });
+      loop.wake();
+    });
+    expect(performance.now() - start).to.be.greaterThan(15);
+  });
+});
