@@ -100,9 +100,13 @@ static choice_t look(tsgi_slots_t *slots, apr_time_t now)
     return choice;
 }
 
-static int take_ready(tsgi_slots_t *slots, int slot, tsgi_lease_t *lease)
+static int take_ready(tsgi_slots_t *slots, int slot, apr_time_t now, tsgi_lease_t *lease)
 {
-    tsgi_connection_t *connection = tsgi_pool_take(slot_pool(slots, slot));
+    tsgi_pool_t *pool = slot_pool(slots, slot);
+    if (tsgi_pool_hints(pool, now).is_penalised) {
+        tsgi_pool_sweep(pool); /* what else it has said or done unasked shows by now */
+    }
+    tsgi_connection_t *connection = tsgi_pool_take(pool);
     if (connection == NULL) {
         return 0; /* another thread was faster */
     }
@@ -383,7 +387,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
     for (;;) {
         const apr_time_t now = apr_time_now();
         const choice_t choice = look(w->slots, now);
-        if (choice.ready >= 0 && take_ready(w->slots, choice.ready, lease)) {
+        if (choice.ready >= 0 && take_ready(w->slots, choice.ready, now, lease)) {
             return 1;
         }
         const nfds_t n = prepare_fds(w, now);
@@ -432,13 +436,18 @@ static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
 
 /* ---- the choice --------------------------------------------------------------------- */
 
-int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t now)
+int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t since)
 {
+    const apr_time_t now = apr_time_now();
     const apr_uint32_t own = tsgi_load_get(slots, slot);
+    const int is_silent = tsgi_pool_hints(slot_pool(slots, slot), now).served_at <= since;
+
     for (int i = 0; i < slots->nslots; i++) {
         const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, i), now);
-        if (i != slot && hints.ready > 0 && !hints.is_penalised &&
-            tsgi_load_get(slots, i) < own) {
+        if (i == slot || hints.ready <= 0 || hints.is_penalised) {
+            continue;
+        }
+        if (tsgi_load_get(slots, i) < own || (is_silent && hints.served_at > since)) {
             return 1;
         }
     }
@@ -448,8 +457,7 @@ int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t 
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                          apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
 {
-    /* The request's own time is late by what the request took so far: near enough for
-     * hints. */
+    /* The request's own time is late by what it took so far: near enough for hints. */
     const apr_time_t now = slots->nslots > 1 ? apr_time_now() : r->request_time;
     const choice_t choice = look(slots, now);
     const int is_ready_best =
@@ -459,14 +467,14 @@ int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *sl
     if (slots->nslots > 1 && choice.ready >= 0) {
         probe_silent(r, slots, now);
     }
-    if (is_ready_best && take_ready(slots, choice.ready, lease)) {
+    if (is_ready_best && take_ready(slots, choice.ready, now, lease)) {
         return 1;
     }
     if (choice.alive >= 0 && !is_ready_best &&
         take_alive(r, client, slots, choice.alive, lease)) {
         return 1;
     }
-    if (choice.ready >= 0 && take_ready(slots, choice.ready, lease)) {
+    if (choice.ready >= 0 && take_ready(slots, choice.ready, now, lease)) {
         return 1;
     }
     return wait_for_hello(r, client, slots, deadline, lease, error);

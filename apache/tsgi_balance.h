@@ -38,7 +38,10 @@ void tsgi_lease_drop(tsgi_lease_t *lease);
  * Like drop, for a worker that hung up or refused: others are tried first for a moment.
  */
 void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now);
-/** @return 1 if a slot other than `slot` has an idle connection and less in hand. */
-int tsgi_balance_has_idle_other(const tsgi_slots_t *slots, int slot, apr_time_t now);
+/**
+ * For a request that `slot` has had since `since` without a sign: @return 1 if another slot has an idle
+ * connection and either less in hand, or has answered something since then while `slot` has not.
+ */
+int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t since);
 
 #endif

@@ -288,5 +288,8 @@ tsgi_greeting_t tsgi_connection_greet(tsgi_connection_t *connection,
         return TSGI_GREETING_WRONG;
     }
     tsgi_connection_consume(connection, TSGI_FRAME_HEADER + (size_t)frame.length);
+    if (greeting == TSGI_GREETING_HELLO && tsgi_connection_buffered(connection) > 0) {
+        return TSGI_GREETING_CLOSED; /* GOAWAY, or what nobody has asked for */
+    }
     return greeting;
 }

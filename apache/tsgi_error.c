@@ -15,47 +15,56 @@ typedef struct {
     const char *text;
 } failure_rule_t;
 
+/* clang-format off */
 static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
-    [TSGI_FAIL_QUEUE] = {HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
-                         TSGI_LOGNO(
-                             0170) "no worker took the request within queue-timeout"},
-    [TSGI_FAIL_UNAVAILABLE] = {HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
-                               TSGI_LOGNO(0171) "no worker is running"},
-    [TSGI_FAIL_CONNECT] = {HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
-                           TSGI_LOGNO(0172) "no worker can be connected to"},
-    [TSGI_FAIL_UNSENT] = {HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 2,
-                          TSGI_LOGNO(
-                              0173) "every worker that got the request ended or refused "
-                                    "before it began with it; given up"},
-    [TSGI_FAIL_BEGUN] = {HTTP_BAD_GATEWAY, APLOG_ERR, 0,
-                         TSGI_LOGNO(
-                             0174) "the worker ended before the response was complete"},
-    [TSGI_FAIL_PROTOCOL] = {HTTP_BAD_GATEWAY, APLOG_ERR, 0,
-                            TSGI_LOGNO(0175) "the worker broke the rules of the wire"},
-    [TSGI_FAIL_TIMEOUT] = {HTTP_GATEWAY_TIME_OUT, APLOG_ERR, 0,
-                           TSGI_LOGNO(
-                               0176) "the worker neither sent nor took a byte within "
-                                     "socket-timeout"},
-    [TSGI_FAIL_ABORT] = {HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, 0, NULL},
-    [TSGI_FAIL_MEMORY] = {HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
-                          TSGI_LOGNO(0178) "out of memory"},
-    [TSGI_FAIL_HEAD_SIZE] = {HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, APLOG_INFO, 0,
-                             TSGI_LOGNO(
-                                 0179) "the request head is too large: a worker takes "
-                                       "1 MiB and 4096 headers"},
-    [TSGI_FAIL_HEAD] = {HTTP_BAD_REQUEST, APLOG_INFO, 0,
-                        TSGI_LOGNO(0180) "the request head cannot be handed to a worker"},
-    [TSGI_FAIL_BODY] = {0, APLOG_INFO, 0,
-                        TSGI_LOGNO(0181) "the request body could not be read to its end"},
-    [TSGI_FAIL_CLIENT] = {0, APLOG_INFO, 0,
-                          TSGI_LOGNO(0182) "the client went away before the response was "
-                                           "complete"},
-    [TSGI_FAIL_OUTPUT] = {0, APLOG_INFO, 0,
-                          TSGI_LOGNO(0183) "the response could not be passed on"},
-    [TSGI_FAIL_LENGTH] = {HTTP_BAD_GATEWAY, APLOG_ERR, 0,
-                          TSGI_LOGNO(0184) "the response body is shorter than its "
-                                           "Content-Length"},
+    [TSGI_FAIL_QUEUE] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
+        TSGI_LOGNO(0170) "no worker took the request within queue-timeout"},
+    [TSGI_FAIL_UNAVAILABLE] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
+        TSGI_LOGNO(0171) "no worker is running"},
+    [TSGI_FAIL_CONNECT] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
+        TSGI_LOGNO(0172) "no worker can be connected to"},
+    [TSGI_FAIL_UNSENT] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 2,
+        TSGI_LOGNO(0173) "every worker that got the request ended or refused before it began "
+                         "with it; given up"},
+    [TSGI_FAIL_BEGUN] = {
+        HTTP_BAD_GATEWAY, APLOG_ERR, 0,
+        TSGI_LOGNO(0174) "the worker ended before the response was complete"},
+    [TSGI_FAIL_PROTOCOL] = {
+        HTTP_BAD_GATEWAY, APLOG_ERR, 0,
+        TSGI_LOGNO(0175) "the worker broke the rules of the wire"},
+    [TSGI_FAIL_TIMEOUT] = {
+        HTTP_GATEWAY_TIME_OUT, APLOG_ERR, 0,
+        TSGI_LOGNO(0176) "the worker neither sent nor took a byte within socket-timeout"},
+    [TSGI_FAIL_ABORT] = {
+        HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, 0,
+        TSGI_LOGNO(0177) "the worker could not finish the response"},
+    [TSGI_FAIL_MEMORY] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
+        TSGI_LOGNO(0178) "out of memory"},
+    [TSGI_FAIL_HEAD_SIZE] = {
+        HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, APLOG_INFO, 0,
+        TSGI_LOGNO(0179) "the request head is too large: a worker takes 1 MiB and 4096 headers"},
+    [TSGI_FAIL_HEAD] = {
+        HTTP_BAD_REQUEST, APLOG_INFO, 0,
+        TSGI_LOGNO(0180) "the request head cannot be handed to a worker"},
+    [TSGI_FAIL_BODY] = {
+        0, APLOG_INFO, 0,
+        TSGI_LOGNO(0181) "the request body could not be read to its end"},
+    [TSGI_FAIL_CLIENT] = {
+        0, APLOG_INFO, 0,
+        TSGI_LOGNO(0182) "the client went away before the response was complete"},
+    [TSGI_FAIL_OUTPUT] = {
+        0, APLOG_INFO, 0,
+        TSGI_LOGNO(0183) "the response could not be passed on"},
+    [TSGI_FAIL_LENGTH] = {
+        HTTP_BAD_GATEWAY, APLOG_ERR, 0,
+        TSGI_LOGNO(0184) "the response body is shorter than its Content-Length"},
 };
+/* clang-format on */
 
 static const char *request_id(request_rec *r)
 {
@@ -99,28 +108,33 @@ void tsgi_error_log_text(request_rec *r, int level, const char *prefix, const ch
     }
 }
 
+/* What is known beyond the kind; "" if nothing. */
+static const char *describe_detail(request_rec *r, const tsgi_error_t *error)
+{
+    switch (error->kind) {
+    case TSGI_FAIL_ABORT:
+        return "its words follow";
+    case TSGI_FAIL_UNAVAILABLE:
+        return apr_psprintf(r->pool, "see TSGI%04d above", error->code);
+    default:
+        return error->detail != NULL ? error->detail : "";
+    }
+}
+
 static void log_failure(request_rec *r, const char *group, const tsgi_error_t *error,
                         const failure_rule_t *rule, int is_head_sent)
 {
-    const char *place = describe_place(r, group, error);
-    const char *cut = is_head_sent ? "; the response is cut off" : "";
+    const char *detail = describe_detail(r, error);
 
+    ap_log_rerror(APLOG_MARK, rule->level, error->os_error, r, "%s%s%s%s (%s)",
+                  rule->text, detail[0] != '\0' ? ": " : "", detail,
+                  is_head_sent ? "; the response is cut off" : "",
+                  describe_place(r, group, error));
     if (error->kind == TSGI_FAIL_ABORT) {
-        ap_log_rerror(APLOG_MARK, rule->level, 0, r,
-                      TSGI_LOGNO(0177) "the worker could not finish the response%s (%s), "
-                                       "cause:",
-                      cut, place);
         tsgi_error_log_text(r, rule->level,
                             apr_psprintf(r->pool, "TSGI%04d: ", error->code), error->text,
                             error->length);
-        return;
     }
-    const char *detail = error->detail != NULL ? error->detail : "";
-    if (error->kind == TSGI_FAIL_UNAVAILABLE) {
-        detail = apr_psprintf(r->pool, "see TSGI%04d above", error->code);
-    }
-    ap_log_rerror(APLOG_MARK, rule->level, error->os_error, r, "%s%s%s%s (%s)",
-                  rule->text, detail[0] != '\0' ? ": " : "", detail, cut, place);
 }
 
 void tsgi_error_headers(request_rec *r, int retry_after)

@@ -4,6 +4,9 @@
 
 #include "apr_strings.h"
 
+/* After the first worker, so many more may get the request; one more if it was taken back
+ * from a worker that gave no sign. */
+#define MAX_RESENDS 2
 /* Connections found dead before a byte was written to them cost nothing but the look. */
 #define MAX_STALE 64
 
@@ -52,14 +55,16 @@ static tsgi_step_t next_worker(tsgi_exchange_t *x)
     const int is_stale = x->written == 0;
 
     tsgi_lease_drop_penalised(&x->lease, apr_time_now());
-    if (is_stale ? ++x->stale > MAX_STALE : ++x->resends > TSGI_MAX_RESENDS) {
+    if (is_stale ? ++x->stale > MAX_STALE
+                 : ++x->resends > MAX_RESENDS + x->is_taken_back) {
         return tsgi_pump_fail(x, TSGI_FAIL_UNSENT);
     }
     if (!is_stale) {
         ap_log_rerror(
             APLOG_MARK, APLOG_INFO, 0, x->r,
-            TSGI_LOGNO(0186) "group %s, worker %d, pid %u ended or refused before it "
-                             "began with the request %s; sent again",
+            TSGI_LOGNO(0186) "group %s, worker %d, pid %u ended, refused or kept "
+                             "silent before it began with the request %s; sent "
+                             "again",
             x->route->group->name, x->error.slot, x->error.pid, tsgi_request_id(x->r));
     }
     return TSGI_STEP_AGAIN;

@@ -20,6 +20,7 @@ struct tsgi_pool_t {
     /* Below: written and read as relaxed atomics, with or without the lock. */
     int is_alive;
     apr_time_t penalty_end;
+    apr_time_t served_at;
     apr_time_t next_probe, next_complaint;
     unsigned turn;
 };
@@ -114,6 +115,7 @@ void tsgi_pool_give(tsgi_pool_t *pool, tsgi_connection_t *connection, apr_time_t
         return;
     }
     connection->idle_since = now;
+    __atomic_store_n(&pool->served_at, now, __ATOMIC_RELAXED);
     pthread_mutex_lock(&pool->lock);
     if (pool->is_closed) {
         surplus = connection;
@@ -193,6 +195,7 @@ tsgi_pool_hints_t tsgi_pool_hints(const tsgi_pool_t *pool, apr_time_t now)
     hints.ready = __atomic_load_n(&pool->ready, __ATOMIC_RELAXED);
     hints.is_alive = __atomic_load_n(&pool->is_alive, __ATOMIC_RELAXED);
     hints.is_penalised = __atomic_load_n(&pool->penalty_end, __ATOMIC_RELAXED) > now;
+    hints.served_at = __atomic_load_n(&pool->served_at, __ATOMIC_RELAXED);
     return hints;
 }
 

@@ -40,6 +40,7 @@ typedef struct {
     int ready;        /**< READY connections */
     int is_alive;     /**< the last thing heard from the slot was not its end */
     int is_penalised;
+    apr_time_t served_at; /**< when a request was last answered, 0 = never */
 } tsgi_pool_hints_t;
 tsgi_pool_hints_t tsgi_pool_hints(const tsgi_pool_t *pool, apr_time_t now);
 /** The slot has said HELLO, or has turned out to be away. */

@@ -182,6 +182,12 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
         if (left == 0) {
             return timed_out(x);
         }
+        if (may_take_back(x) && !x->is_taken_back &&
+            now - x->idle_since >= TAKE_BACK_AFTER &&
+            tsgi_balance_has_better(x->slots, x->lease.slot, x->idle_since)) {
+            x->is_taken_back = 1;
+            return take_back(x);
+        }
         fds[0] = (struct pollfd){.fd = x->lease.connection->fd, .events = events};
         switch (tsgi_client_wait(&x->client, fds, 1, left, x->wants_client)) {
         case TSGI_WAIT_READY:
@@ -190,11 +196,6 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
             return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
         case TSGI_WAIT_TIMEOUT:
             break;
-        }
-        if (may_take_back(x) && x->resends < TSGI_MAX_RESENDS &&
-            now - x->idle_since >= TAKE_BACK_AFTER &&
-            tsgi_balance_has_idle_other(x->slots, x->lease.slot, now)) {
-            return take_back(x);
         }
     }
 }

@@ -17,9 +17,6 @@
 #include "tsgi_request.h"
 #include "tsgi_response.h"
 
-/** After the first worker, so many more may get the request. */
-#define TSGI_MAX_RESENDS 2
-
 /** How far the worker has come with the request, as far as this side knows. */
 typedef enum {
     TSGI_STATE_SENDING, /* the head is not written whole: the app cannot have seen it */
@@ -56,6 +53,7 @@ typedef struct {
     tsgi_error_t error;
     apr_time_t deadline; /* of the wait for a worker: queue-timeout */
     int resends, stale;
+    int is_taken_back; /* from a worker that gave no sign: once per request */
 
     /* One attempt. */
     tsgi_lease_t lease;

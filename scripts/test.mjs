@@ -14,7 +14,7 @@ const { join } = await import('node:path');
 const { Failure, main, prepare, root } = await import('./lib/prepare.mjs');
 
 /** Cheap ones first: they tell sooner that something is wrong. */
-const order = ['unit', 'meta', 'native', 'supervisor', 'apache', 'docker', 'start'];
+const order = ['unit', 'meta', 'native', 'supervisor', 'apache', 'versions', 'docker', 'start'];
 
 /** No suite may hang for ever; the whole run is to take less than ten minutes. */
 const suiteTimeoutMs = 9 * 60 * 1000;

@@ -135,6 +135,14 @@ export const errorTable = {
   620: {
     text: 'the cache of tsx is off: {directory} {reason}; expected a directory of {user} with mode 0700',
   },
+  // 0700–0799: requests in the worker
+  701: { text: 'the app threw or rejected before its response began: {reason}' },
+  702: { text: 'the app threw or rejected in the middle of its response: {reason}' },
+  703: {
+    text:
+      'the app {what} without having called startResponse; ' +
+      'expected a call of startResponse(status, headers) before the first piece of the body',
+  },
   704: { text: 'startResponse() was called with {came}; expected {expected}' },
   705: {
     text: 'the app gave {came} as a piece of its body; expected a string or a Uint8Array',

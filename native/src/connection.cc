@@ -91,6 +91,9 @@ void Connection::Close()
     if (state_ == State::Closed) {
         return;
     }
+    if (state_ == State::Greeting) {
+        server_->LeftGreeting();
+    }
     state_ = State::Closed;
     if (id_ != 0) {
         server_->Later(kEventClose, id_);

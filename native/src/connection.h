@@ -139,6 +139,7 @@ class Connection {
     bool is_dirty = false;
     bool is_held_back = false;
     size_t place = 0;
+    uint64_t serial = 0; /**< in the order in which they were accepted */
     void UpdatePoll();
 
   private:

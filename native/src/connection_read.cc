@@ -176,6 +176,7 @@ void Connection::HandleAuth(const tsgi_frame_t &frame, const uint8_t *payload)
         return;
     }
     state_ = State::Idle;
+    server_->LeftGreeting();
 }
 
 void Connection::HandleRequest(const tsgi_frame_t &frame, const uint8_t *payload,

@@ -17,6 +17,9 @@ static constexpr size_t kReadBuffer = 64 * 1024;
 /* Connections accepted in a row before others get their turn. */
 static constexpr int kAcceptAtOnce = 64;
 static constexpr uint64_t kBackOffMs = 100;
+/* Connections that have not shown the secret: so many, and no more of the descriptors, can
+ * be taken up by a process that may connect but is not Apache. */
+static constexpr size_t kMostGreeting = 512;
 static constexpr unsigned kLogLinesPerSecond = 10;
 
 static uint64_t NowMs()
@@ -178,8 +181,11 @@ bool Server::AcceptOne()
     if (!IsWelcome(fd.get())) {
         return true;
     }
+    MakeRoomToGreet();
     auto connection = std::make_unique<Connection>(this, std::move(fd));
     Connection *raw = connection.get();
+    raw->serial = accepted_++;
+    greeting_++;
     raw->place = connections_.size();
     connections_.push_back(std::move(connection));
     const int error = raw->Start(hello_);
@@ -188,6 +194,27 @@ bool Server::AcceptOne()
             std::string("a connection could not be watched: ") + strerror(error));
     }
     return true;
+}
+
+void Server::MakeRoomToGreet()
+{
+    if (greeting_ < kMostGreeting) {
+        return;
+    }
+    Connection *oldest = nullptr;
+    for (const auto &connection : connections_) {
+        if (connection->state() == Connection::State::Greeting &&
+            (oldest == nullptr || connection->serial < oldest->serial)) {
+            oldest = connection.get();
+        }
+    }
+    if (oldest != nullptr) {
+        Log(kLogResources, "more than " + std::to_string(kMostGreeting) +
+                               " connections without AUTH; the oldest is closed");
+        oldest->GoAway();
+        oldest->Flush();
+        oldest->Close();
+    }
 }
 
 /* Whether the process at the other end runs as root or as the user it has to. */

@@ -138,6 +138,11 @@ class Server {
     void Later(EventKind kind, int32_t id);
     /** At most some lines a second; what is over that is counted. */
     void Log(uint16_t code, const std::string &text);
+    /** One connection fewer that has not shown the secret. */
+    void LeftGreeting()
+    {
+        greeting_--;
+    }
     /** It is closed; deleted when no list holds it any more. */
     void Gone(Connection *connection);
 
@@ -153,6 +158,7 @@ class Server {
     void Accept();
     bool AcceptOne();
     bool IsWelcome(int fd);
+    void MakeRoomToGreet();
     void BackOff(int error);
     void ReadHeldBack(EventBatch *batch);
 
@@ -173,6 +179,8 @@ class Server {
     Exchanges exchanges_;
     std::vector<uint8_t> read_buffer_;
     std::vector<std::unique_ptr<Connection>> connections_;
+    uint64_t accepted_ = 0;
+    size_t greeting_ = 0; /**< connections that have not shown the secret yet */
     std::vector<Connection *> ready_, dirty_, gone_;
     std::deque<Connection *> held_back_; /**< their heads stay unread: all is in hand */
     std::vector<PlainEvent> later_;

@@ -109,10 +109,9 @@ class RequestFacts implements TsgiRequestFacts {
   /** What JSON.stringify and console.log show: all but the functions and the signal. */
   toJSON(): Record<string, unknown> {
     const shown: Record<string, unknown> = {};
-    const { prototype } = RequestFacts;
-    for (const name of Object.getOwnPropertyNames(prototype)) {
-      const get = Object.getOwnPropertyDescriptor(prototype, name)?.get;
-      if (get !== undefined && name !== 'signal') shown[name] = get.call(this);
+    for (const name of Object.getOwnPropertyNames(RequestFacts.prototype)) {
+      const value: unknown = name === 'signal' ? undefined : Reflect.get(this, name);
+      if (value !== undefined && typeof value !== 'function') shown[name] = value;
     }
     return { mode: this.mode, ...shown, env: { ...this.env } };
   }

@@ -152,12 +152,11 @@ export class Group {
       return;
     }
     this.#named.add(command.application);
-    if (known) {
-      // Its sockets came before: what comes again is not needed.
-      for (const fd of command.fds) this.#outside.closeFd(fd);
+    if (known && command.fds.length === 0) {
       known.update(command);
       return;
     }
+    if (known) this.#forget(known); // Its sockets are other ones now.
     const application = new Application(this.#context, command, this.#ordinals);
     this.#ordinals += command.slots;
     this.#applications.set(command.application, application);
@@ -165,12 +164,15 @@ export class Group {
 
   #forgetUnnamed(): void {
     for (const [name, application] of this.#applications) {
-      if (this.#named.has(name)) continue;
-      application.drain('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
-      this.#applications.delete(name);
-      this.#leaving.push(application);
+      if (!this.#named.has(name)) this.#forget(application);
     }
     this.#named = new Set();
+  }
+
+  #forget(application: Application): void {
+    application.drain('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
+    this.#applications.delete(application.name);
+    this.#leaving.push(application);
   }
 
   #reload(): void {

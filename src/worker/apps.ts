@@ -12,7 +12,7 @@ import { resolveScript } from './scripts.ts';
 import { chooseRunner, missingFeature, registerTsx, type Runner } from './typescript.ts';
 
 const NOTICE = 5;
-const WARNING = 4;
+const INFO = 6;
 
 /** A script that is being loaded. */
 export interface Loading {
@@ -245,7 +245,7 @@ export class Apps {
   async #useTsx(script: string): Promise<void> {
     if (this.#isTsxRegistered) return;
     await registerTsx(script, (text) => {
-      this.#options.log(WARNING, text);
+      this.#options.log(INFO, text);
     });
     this.#isTsxRegistered = true;
   }

@@ -1,5 +1,5 @@
 /**
- * How the app is found among a script's exports (DESIGN section 4). A listen() that was called
+ * How the app is found among a script's exports. A listen() that was called
  * already comes first and is not this file's business.
  */
 import { createServer, Server, type RequestListener } from 'node:http';

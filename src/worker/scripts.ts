@@ -1,4 +1,4 @@
-/** Which files a worker may run: the rule of DESIGN, applied to a path from the configuration. */
+/** Which files a worker may run: checks a path from the configuration before it is loaded. */
 import { realpathSync, statSync, type Stats } from 'node:fs';
 import { userInfo } from 'node:os';
 import { sep } from 'node:path';

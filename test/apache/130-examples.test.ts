@@ -37,7 +37,6 @@ describe('the examples', () => {
   let httpd: Httpd;
   before(async () => {
     httpd = await Httpd.start({ config, asRoot: isRoot });
-    httpd.log.allow('TSGI0620'); // an account without a home has no cache for tsx
   });
   after(() => httpd.stop());
 

@@ -19,6 +19,8 @@ export interface HttpdOptions {
   /** The part of the configuration that the suite is about. `@PORT@`, `@ROOT@` and `@APPS@` are replaced. */
   readonly config: string;
   readonly mpm?: Mpm;
+  /** TSGINode; otherwise TSGI_TEST_NODE or the one that runs the tests. An ordinary user must be able to execute it. */
+  readonly node?: string;
   /** Start it as root (for suites where users switch); otherwise as an ordinary user. */
   readonly asRoot?: boolean;
   /** Further modules by name, e.g. 'ssl'. */
@@ -88,9 +90,11 @@ LogLevel ${o.logLevel ?? (process.env['TSGI_TRACE'] ? 'info tsgi:trace4' : 'info
 LogFormat "%m %U%q %>s %B %{TSGI_REQUEST_ID}e" test
 ${o.accessLog === false ? '' : `CustomLog "${dir}/access.log" test`}
 TSGIRuntimeDir "${dir}/run"
-TSGINode "${process.env['TSGI_TEST_NODE'] ?? process.execPath}"
+TSGINode "${o.node ?? process.env['TSGI_TEST_NODE'] ?? process.execPath}"
 DocumentRoot "${dir}/htdocs"
-TypesConfig /etc/mime.types
+TypesConfig /dev/null
+AddType text/html .html
+AddType text/plain .txt
 <Directory />
   AllowOverride None
   Require all granted

@@ -11,7 +11,8 @@ import { dirname, join, resolve } from 'node:path';
 export const root = resolve(import.meta.dirname, '..', '..');
 export const isRoot = process.getuid?.() === 0;
 
-function readableByAll(path: string): boolean {
+/** Whether every user can read the file or directory, and so execute it if anybody can. */
+export function readableByAll(path: string): boolean {
   for (let p = path; ; p = dirname(p)) {
     if ((statSync(p).mode & 0o005) !== 0o005) return false;
     if (p === dirname(p)) return true;

@@ -5,6 +5,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { RequestListener, Server } from 'node:http';
 import { createServer, IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import { inspect } from 'node:util';
 import { FLAG_EXPECT, FLAG_STARTED } from '../../src/events.ts';
 import { waitFor } from '../harness/wait.ts';
 import type { FakeChannel, FakeHost } from './fake-channel.ts';
@@ -483,6 +484,10 @@ describe('req.tsgi', () => {
       authType: 'Basic',
     });
     expect(Object.getPrototypeOf(facts?.env)).to.equal(null);
+    expect(JSON.parse(JSON.stringify(facts))).to.include({ scriptName: '/café', serverPort: 80 });
+    expect(inspect(facts))
+      .to.match(/TLSv1\.3/)
+      .and.not.match(/AbortSignal/);
     expect(Object.entries(facts?.env ?? {})).to.deep.equal([
       ['SSL_PROTOCOL', 'TLSv1.3'],
       ['__proto__', 'harmless'],

@@ -1,4 +1,8 @@
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
+import { chmodSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { waitFor } from '../harness/wait.ts';
 import { auth, body, FIN, frame, request, R_BODY, T } from './wire-client.ts';
 import { KIND, TestWorker } from './worker.ts';
@@ -110,6 +114,23 @@ describe('handshake of a connection', () => {
     expect(head?.headers).to.deep.equal(headers);
   });
 
+  it('hands over names that travel as tokens, in both cases', async () => {
+    const client = await worker.greet();
+    client.send(
+      request({
+        headers: [
+          [1, 'a'],
+          [129, 'b'],
+        ],
+      }),
+    );
+    const { request: head } = await worker.next(KIND.request);
+    expect(head?.headers).to.deep.equal([
+      ['Host', 'a'],
+      ['host', 'b'],
+    ]);
+  });
+
   for (const [what, bytes] of [
     ['an unknown frame type', frame(0x7f)],
     ['a frame of the other direction', frame(T.DATA, Buffer.from('x'), FIN)],
@@ -142,18 +163,78 @@ describe('handshake of a connection', () => {
 });
 
 describe('peer of a connection', () => {
-  it('is turned away, and logged, when it is of a user who may not', async function () {
-    // root may always: only a test that is not root can be turned away.
+  let worker: TestWorker;
+  afterEach(async () => {
+    await worker.stop();
+  });
+
+  it('is welcome when it is of the user who may connect', async () => {
+    worker = await TestWorker.start({ channel: { peerUid: process.getuid?.() ?? 0 } });
+    await worker.connect().expect(T.HELLO);
+  });
+
+  it('is turned away, and logged, when it is of another user', async () => {
     const own = process.getuid?.() ?? 0;
-    const worker = await TestWorker.start({ channel: { peerUid: own + 1 } });
-    const client = worker.connect();
-    if (own === 0) {
+    worker = await TestWorker.start({ channel: { peerUid: own + 1 } });
+    // root is always welcome: to be turned away it must be somebody else.
+    const uid = own === 0 ? 65_534 : own;
+    chmodSync(dirname(worker.path), 0o711);
+    chmodSync(worker.path, 0o666);
+    const code = `require('node:net').connect(process.argv[1]).on('data', () => console.log('HELLO')).on('error', () => {})`;
+    const peer = spawn(process.execPath, ['-e', code, worker.path], {
+      ...(own === 0 && { uid, gid: uid }),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const output = await text(peer.stdout);
+    expect(output).to.equal('');
+    await waitFor(() => worker.log.length > 0);
+    expect(worker.log[0]?.[0]).to.equal(790);
+    expect(worker.log[0]?.[1]).to.match(new RegExp(`uid ${own + 1} or root, uid ${uid} came`));
+  });
+
+  it('makes way for others, with GOAWAY, when 512 have not shown the secret', async () => {
+    worker = await TestWorker.start();
+    const known = await worker.greet();
+    const oldest = worker.connect();
+    await oldest.expect(T.HELLO);
+    await Promise.all(Array.from({ length: 512 }, () => worker.connect().expect(T.HELLO)));
+    await oldest.expect(T.GOAWAY);
+    expect(await oldest.waitForEnd()).to.equal('end');
+    expect(worker.log[0]?.[0]).to.equal(794);
+    known.send(request());
+    await worker.next(KIND.request);
+  });
+});
+
+describe('bytes of any kind', () => {
+  it('close their connections at most; the worker serves on', async () => {
+    const worker = await TestWorker.start();
+    const good = [
+      auth(),
+      request({ flags: R_BODY, headers: [['Host', 'x']], vars: [['A', 'b']] }),
+      body('some bytes'),
+      frame(T.BODY_END),
+      request(),
+    ];
+    // A generator that gives the same numbers in every run (Lehmer's).
+    let seed = 42;
+    const random = (n: number): number => (seed = (seed * 48_271) % 0x7fffffff) % n;
+    for (let round = 0; round < 60; round++) {
+      const bytes = Buffer.concat(good.slice(random(2)).concat(good[random(good.length)]!));
+      for (let k = random(4); k >= 0; k--) bytes[random(bytes.length)] = random(256);
+      const client = worker.connect();
       await client.expect(T.HELLO);
-    } else {
+      for (let at = 0; at < bytes.length;) {
+        const size = 1 + random(bytes.length);
+        client.send(bytes.subarray(at, at + size));
+        at += size;
+      }
+      client.socket.end();
       await client.waitForEnd();
-      await waitFor(() => worker.log.length > 0);
-      expect(worker.log[0]?.[0]).to.equal(790);
     }
+    const client = await worker.greet();
+    client.send(request({ uri: '/after' }));
+    await waitFor(() => worker.events.some((event) => event.request?.['uri'] === '/after'));
     await worker.stop();
   });
 });

@@ -65,7 +65,8 @@ export interface RequestParts {
   readonly method?: string;
   readonly uri?: string;
   readonly contentLength?: bigint;
-  readonly headers?: readonly (readonly [string, string])[];
+  /** A name that is a number travels as that token. */
+  readonly headers?: readonly (readonly [string | number, string])[];
   readonly vars?: readonly (readonly [string, string])[];
   /** Of the frame; by default as the flags demand. */
   readonly frameFlags?: number;
@@ -89,7 +90,11 @@ export function request(parts: RequestParts = {}): Buffer {
     ...[method, uri, 'HTTP/1.1', 'https', '/srv/app.js', '', uri, '', 'example.org', 'Apache'],
     ...['/srv/www', '192.0.2.1', '192.0.2.2', '', '', 'id-1'],
   ];
-  const fields = headers.flatMap(([name, value]) => [Buffer.alloc(1), str(name), str(value)]);
+  const fields = headers.flatMap(([name, value]) =>
+    typeof name === 'number'
+      ? [Buffer.from([name]), str(value)]
+      : [Buffer.alloc(1), str(name), str(value)],
+  );
   const variables = vars.flatMap(([name, value]) => [Buffer.alloc(1), str(name), str(value)]);
   const payload = Buffer.concat([fixed, ...texts.map(str), ...fields, ...variables]);
   return frame(T.REQUEST, payload, parts.frameFlags ?? ((flags & R_BODY) === 0 ? FIN : 0));

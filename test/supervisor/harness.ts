@@ -15,6 +15,21 @@ const generation = 'a1'.repeat(16);
 /** Where the built files are. */
 const dist = process.env['TSGI_TEST_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url));
 
+let compiled: string | undefined;
+
+/** parent.c, compiled once in the life of this process. */
+function parentBinary(): string {
+  if (compiled !== undefined) return compiled;
+  const directory = mkdtempSync(join(tmpdir(), 'tsgi-parent-'));
+  const source = fileURLToPath(new URL('parent.c', import.meta.url));
+  compiled = join(directory, 'parent');
+  execFileSync('cc', ['-std=c11', '-o', compiled, source]);
+  process.on('exit', () => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return compiled;
+}
+
 export interface AppOptions {
   readonly slots?: number;
   readonly start?: 'boot' | 'on-demand';
@@ -33,10 +48,7 @@ export class TestGroup {
 
   /** @param node the binary that runs the supervisor and, unless `options` says else, the workers. */
   constructor(options: readonly string[] = [], node = process.execPath) {
-    const source = fileURLToPath(new URL('parent.c', import.meta.url));
-    const binary = join(this.directory, 'parent');
-    execFileSync('cc', ['-std=c11', '-o', binary, source]);
-    this.#parent = spawn(binary, [node, join(dist, 'supervisor.cjs'), 'test'], {
+    this.#parent = spawn(parentBinary(), [node, join(dist, 'supervisor.cjs'), 'test'], {
       env: { PATH: process.env['PATH'], HOME: this.directory, USER: 'tester', LANG: 'C.UTF-8' },
     });
     createInterface({ input: this.#parent.stdout }).on('line', (line) => {

@@ -198,6 +198,26 @@ describe('the workers of a group', () => {
     expect(Number(await answerOf(kept.socket, kept.script))).to.equal(other);
   });
 
+  it('move to other sockets when their application comes with new ones', async () => {
+    start();
+    const { socket, script } = group.serve('app.js', pidApp);
+    const pid = Number(await answerOf(socket, script));
+    const [other = ''] = group.app('app.js', [script]);
+    expect(Number(await answerOf(other, script))).to.be.greaterThan(pid);
+    await waitFor(() => !isAlive(pid));
+  });
+
+  it('are served on when Apache sends what is not understood', async () => {
+    start();
+    const { socket, script } = group.serve('app.js', pidApp);
+    const pid = await answerOf(socket, script);
+    group.send('dance');
+    group.send('group', 'again', 'a1'.repeat(16), '5e'.repeat(32));
+    await group.logged(/^3 \d+ host TSGI0502: .*unknown verb "dance"/);
+    await group.logged(/^3 \d+ host TSGI0502: .*a second group message/);
+    expect(await answerOf(socket, script)).to.equal(pid);
+  });
+
   it('load scripts of a pattern at their first request, and outlive those that fail', async () => {
     start();
     group.write(

@@ -21,17 +21,22 @@ import {
 const Koa = createRequire(import.meta.url)('koa') as new () => object;
 
 class Shop {
-  readonly rooms: number;
-  constructor(rooms: number, _doors: number) {
-    this.rooms = rooms;
+  readonly doors: number;
+  constructor(rooms: number, doors: number) {
+    this.doors = rooms + doors;
   }
+}
+
+/** A function that declares so many parameters; nothing calls it. */
+function taking(count: number): () => void {
+  return Object.defineProperty(() => undefined, 'length', { value: count });
 }
 
 const fromModule = (namespace: object): Promise<App | undefined> =>
   findApp(exportsOfModule(namespace), '/app.js');
 const fromCommonJs = (exported: unknown): Promise<App | undefined> =>
   findApp(exportsOfCommonJs(exported), '/app.js');
-const listener = (_req: unknown, _res: unknown): void => undefined;
+const listener = taking(2);
 
 describe('findApp', () => {
   it('takes an export named application before the default export', async () => {
@@ -82,18 +87,7 @@ describe('findApp', () => {
 
   const frameworks: readonly (readonly [string, () => unknown])[] = [
     ['a function (req, res)', () => listener],
-    [
-      'a function (req, res, next)',
-      () =>
-        (_req: unknown, _res: unknown, _next: unknown): void =>
-          undefined,
-    ],
-    [
-      'an async function (req, res)',
-      () =>
-        async (_req: unknown, _res: unknown): Promise<void> =>
-          Promise.resolve(),
-    ],
+    ['a function (req, res, next)', () => taking(3)],
     ['Express', () => express()],
     ['Koa', () => new Koa()],
     ['Fastify', () => fastify()],
@@ -122,7 +116,7 @@ describe('findApp', () => {
     { port: 1 },
     [],
     () => undefined,
-    (_one: unknown) => undefined,
+    taking(1),
     Shop,
   ]) {
     it(`finds no app in ${inWords(value)}`, async () => {

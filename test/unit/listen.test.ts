@@ -6,7 +6,8 @@ import { createServer as createNet, Server as NetServer } from 'node:net';
 import { hookListen, parseListenArguments, type Decision } from '../../src/worker/listen.ts';
 
 describe('the hook on listen()', () => {
-  const original = NetServer.prototype.listen;
+  const prototype = NetServer.prototype as { listen: unknown };
+  const original = prototype.listen;
   const adopted: Server[] = [];
   let decision: Decision = 'adopt';
   let where = '';
@@ -24,7 +25,7 @@ describe('the hook on listen()', () => {
     });
   });
   after(() => {
-    NetServer.prototype.listen = original;
+    prototype.listen = original;
   });
   beforeEach(() => {
     adopted.splice(0);
