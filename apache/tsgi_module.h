@@ -17,7 +17,7 @@ extern module AP_MODULE_DECLARE_DATA tsgi_module;
 APLOG_USE_MODULE(tsgi);
 
 /**
- * Prefix of a message: TSGI_LOGNO(0123) "group %s: …". Numbers are unique for ever and explained in
+ * Prefix of a message: TSGI_LOGNO(<number>) "group %s: …". Numbers are unique for ever and explained in
  * docs/errors.md (test/meta checks both). Levels: a defect of the installation or the app = ERR, what heals
  * itself = WARNING, planned events = NOTICE or INFO, flow = TRACE1-8.
  */

@@ -179,7 +179,7 @@ const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
     if (supervisor->failure == NULL) {
         return apr_psprintf(
             p,
-            TSGI_LOGNO(0054) "no shared memory: %s; give the machine more "
+            TSGI_LOGNO(0079) "no shared memory: %s; give the machine more "
                              "memory",
             strerror(errno));
     }

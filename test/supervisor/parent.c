@@ -43,13 +43,13 @@ static void add_listener(const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (fd < 0 || listener_count == MAX_LISTENERS
-        || strlen(path) >= sizeof(address.sun_path)) {
+    if (fd < 0 || listener_count == MAX_LISTENERS ||
+        strlen(path) >= sizeof(address.sun_path)) {
         fail("socket");
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
-    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0
-        || listen(fd, 128) != 0) {
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        listen(fd, 128) != 0) {
         fail("bind");
     }
     listeners[listener_count++] = fd;
@@ -119,8 +119,8 @@ static pid_t start_supervisor(char **argv, int command, int log)
     if (pid != 0) {
         return pid;
     }
-    if (setsid() < 0 || dup2(open("/dev/null", O_RDWR), 0) < 0 || dup2(log, 1) < 0
-        || dup2(log, 2) < 0) {
+    if (setsid() < 0 || dup2(open("/dev/null", O_RDWR), 0) < 0 || dup2(log, 1) < 0 ||
+        dup2(log, 2) < 0) {
         _exit(120);
     }
     /* Above the targets first, so that no dup2 closes what the next one needs. */
@@ -178,8 +178,9 @@ int main(int argc, char **argv)
     int commands[2], log[2], status = 0;
     pid_t pid;
 
-    if (argc != 4 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, commands) != 0
-        || pipe2(log, O_DIRECT | O_NONBLOCK | O_CLOEXEC) != 0) {
+    if (argc != 4 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, commands) != 0 ||
+        pipe2(log, O_DIRECT | O_NONBLOCK | O_CLOEXEC) != 0) {
         fail("start");
     }
     pid = start_supervisor(argv, commands[1], log[1]);
@@ -188,7 +189,8 @@ int main(int argc, char **argv)
     printf("pid %d\n", (int)pid);
     fflush(stdout);
     for (;;) {
-        struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.fd = log[0], .events = POLLIN}};
+        struct pollfd fds[2] = {{.fd = 0, .events = POLLIN},
+                                {.fd = log[0], .events = POLLIN}};
 
         if (poll(fds, 2, 50) < 0 && errno != EINTR) {
             fail("poll");
