@@ -175,7 +175,7 @@ export interface NativeAddon {
   /**
    * Reads SOCK_SEQPACKET messages with their fds (FD_CLOEXEC set; the callee owns them).
    * A message null is the end of the stream; null with an error is a packet over 64 KiB or with
-   * more than 64 fds (code ERR_TSGI_COMMAND: it is lost, reading goes on), or a failed system call
+   * more than 253 fds (code ERR_TSGI_COMMAND: it is lost, reading goes on), or a failed system call
    * (the receiver is closed). `fd` stays the caller's, open until close() or the end.
    */
   receiveCommands(

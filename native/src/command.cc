@@ -141,7 +141,7 @@ bool CommandReceiver::ReceiveOne()
     }
     else if ((message.msg_flags & MSG_CTRUNC) != 0) {
         packet.problem =
-            "descriptors of a packet were lost: more than 64, or too many open files";
+            "descriptors of a packet were lost: more than 253, or too many open files";
     }
     else if (n == 0) {
         DeliverEnd();

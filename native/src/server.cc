@@ -13,7 +13,7 @@
 namespace tsgi {
 
 /* What one read() brings at most; bodies are handed over in pieces of this size. */
-static constexpr size_t kReadBuffer = 16 * 1024;
+static constexpr size_t kReadBuffer = 64 * 1024;
 /* Connections accepted in a row before others get their turn. */
 static constexpr int kAcceptAtOnce = 64;
 static constexpr uint64_t kBackOffMs = 100;

@@ -7,7 +7,7 @@ import { TsgiError } from '../errors.ts';
 import type { Application, Chunk, ResponseHeaders } from '../types.ts';
 import { makeEnviron } from './environ.ts';
 import type { HostContext } from './exchange.ts';
-import { Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
+import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import type { Head } from './head.ts';
 import { S_METHOD } from './head.ts';
 import type { CallableHead } from './start.ts';
@@ -67,6 +67,7 @@ export class CallableExchange extends Exchange {
   #head: CallableHead | undefined;
   #hasHeadLeft = false;
   #isReading = true;
+  #isBodyComplete = false;
   /** Bytes of the body that have been sent. */
   #sent = 0;
   #iterator: ChunkIterator | undefined;
@@ -80,7 +81,7 @@ export class CallableExchange extends Exchange {
   }
 
   begin(): void {
-    if (!this.head.hasBody) this.#input.push(null);
+    if (!this.head.hasBody) this.endBody();
     const environ = makeEnviron(this, this.#input);
     let result: unknown;
     try {
@@ -123,6 +124,7 @@ export class CallableExchange extends Exchange {
   }
 
   endBody(): void {
+    this.#isBodyComplete = true;
     this.#input.push(null);
   }
 
@@ -287,13 +289,13 @@ export class CallableExchange extends Exchange {
     this.#closeInput();
   }
 
-  /** Whoever still reads the body learns that no more of it comes. */
+  /** Whoever still reads a body that is not complete learns that no more of it comes. */
   #closeInput(): void {
     const input = this.#input;
-    if (input.readableEnded || input.destroyed) return;
-    const error = Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
-    // Without a listener it would end the worker, though nobody is interested.
-    input.destroy(input.listenerCount('error') > 0 ? error : undefined);
+    if (this.#isBodyComplete || input.destroyed) return;
+    // Without a listener an error would end the worker, though nobody is interested.
+    const isRead = input.listenerCount('error') > 0;
+    input.destroy(isRead ? connectionReset() : undefined);
   }
 
   /** Lets a generator run its `finally`. */

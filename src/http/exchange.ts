@@ -115,6 +115,11 @@ export abstract class Exchange extends AsyncResource {
   }
 }
 
+/** As ConnResetException of Node's internals: the client has gone. */
+export function connectionReset(): Error {
+  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
+}
+
 /** One line that names an error: `TypeError: x is not a function`. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Error) return `${error.name}: ${error.message}`;

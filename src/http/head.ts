@@ -51,6 +51,10 @@ function fromUtf8(text: string): string {
   return NOT_ASCII.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text;
 }
 
+function intAt(events: Int32Array, index: number): number {
+  return events[index] ?? 0;
+}
+
 export class Head {
   readonly flags: number;
   /** −1 = unknown, or no body. */
@@ -64,8 +68,8 @@ export class Head {
   readonly minor: number;
   /** Name, value, name, value … in the order and case of the wire. */
   readonly rawHeaders: string[];
-  /** False if there is surely no Expect header: a request's `headers` need not be made to know. */
-  readonly mayHaveExpect: boolean;
+  /** There is an Expect header: known without making a request's `headers`. */
+  readonly hasExpect: boolean;
   readonly #text: string;
   /** [offset, length] of each string, then [name, length, value, length] of each variable. */
   readonly #places: number[];
@@ -76,23 +80,28 @@ export class Head {
    */
   constructor(events: Int32Array, at: number, text: string, tokenNames: readonly string[]) {
     // Every index below lies in the event: the addon has counted them.
-    const int = (offset: number): number => events[at + offset] ?? 0;
-    this.flags = int(REQ_FLAGS);
-    const low = int(REQ_CONTENT_LENGTH_LOW);
-    const high = int(REQ_CONTENT_LENGTH_HIGH);
+    this.flags = intAt(events, at + REQ_FLAGS);
+    const low = intAt(events, at + REQ_CONTENT_LENGTH_LOW);
+    const high = intAt(events, at + REQ_CONTENT_LENGTH_HIGH);
     this.contentLength = high < 0 ? -1 : high * 0x1_0000_0000 + (low >>> 0);
-    this.mountLength = int(REQ_MOUNT_LENGTH);
-    this.timeoutMs = int(REQ_TIMEOUT_MS);
-    this.remotePort = int(REQ_REMOTE_PORT);
-    this.localPort = int(REQ_LOCAL_PORT);
-    this.serverPort = int(REQ_SERVER_PORT);
-    const major = int(REQ_HTTP_MAJOR);
-    this.minor = major > 1 || (major === 1 && int(REQ_HTTP_MINOR) > 0) ? 1 : 0;
+    this.mountLength = intAt(events, at + REQ_MOUNT_LENGTH);
+    this.timeoutMs = intAt(events, at + REQ_TIMEOUT_MS);
+    this.remotePort = intAt(events, at + REQ_REMOTE_PORT);
+    this.localPort = intAt(events, at + REQ_LOCAL_PORT);
+    this.serverPort = intAt(events, at + REQ_SERVER_PORT);
+    const major = intAt(events, at + REQ_HTTP_MAJOR);
+    this.minor = major > 1 || (major === 1 && intAt(events, at + REQ_HTTP_MINOR) > 0) ? 1 : 0;
     this.#text = text;
-    this.rawHeaders = readFields(events, at + REQ_FIELDS, int(REQ_HEADERS), text, tokenNames);
-    this.mayHaveExpect = this.rawHeaders.some(isExpect);
-    const variables = at + REQ_FIELDS + int(REQ_HEADERS) * FIELD_INTS;
-    this.#places = copyPlaces(events, at + REQ_STRINGS, variables, int(REQ_VARS));
+    this.rawHeaders = readFields(
+      events,
+      at + REQ_FIELDS,
+      intAt(events, at + REQ_HEADERS),
+      text,
+      tokenNames,
+    );
+    this.hasExpect = hasExpect(this.rawHeaders);
+    const variables = at + REQ_FIELDS + intAt(events, at + REQ_HEADERS) * FIELD_INTS;
+    this.#places = copyPlaces(events, at + REQ_STRINGS, variables, intAt(events, at + REQ_VARS));
   }
 
   get hasBody(): boolean {
@@ -145,9 +154,12 @@ export class Head {
   }
 }
 
-/** Called with names and values alike; a value of that kind is no harm, only slower. */
-function isExpect(text: string): boolean {
-  return text.length === 6 && text.toLowerCase() === 'expect';
+function hasExpect(rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    if (name.length === 6 && name.toLowerCase() === 'expect') return true;
+  }
+  return false;
 }
 
 function readFields(

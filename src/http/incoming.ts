@@ -60,7 +60,7 @@ export function makeResponse(exchange: NodeExchange, plan: ServerPlan): HostedRe
 /** The tail of parserOnIncoming(). That there is a Host has been Apache's to see to. */
 export function emitRequest(exchange: NodeExchange): void {
   const { head, server, req, res } = exchange;
-  const expect = head.mayHaveExpect && head.minor === 1 ? req.headers.expect : undefined;
+  const expect = head.hasExpect && head.minor === 1 ? req.headers.expect : undefined;
   if (expect !== undefined) {
     emitExpecting(exchange, expect);
     return;

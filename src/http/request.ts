@@ -6,7 +6,7 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
 import type { HostContext } from './exchange.ts';
-import { Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
+import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
 import type { Head } from './head.ts';
 import { splitFields } from './head.ts';
@@ -35,11 +35,6 @@ type Phase =
 
 function noop(): void {
   // Deliberately empty.
-}
-
-/** As ConnResetException of Node's internals. */
-function connectionReset(): Error {
-  return Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
 }
 
 export class NodeExchange extends Exchange {

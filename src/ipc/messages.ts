@@ -18,6 +18,8 @@ export interface BootMessage {
   readonly secret: string;
   /** Most requests in hand at once. */
   readonly concurrency: number;
+  /** The uid, besides root, that may connect; −1: any. */
+  readonly peerUid: number;
   readonly scripts: ScriptSet;
   /** Pid of the supervisor, to detect that it died before the death signal was armed. */
   readonly supervisor: number;

@@ -14,6 +14,8 @@ export interface GroupOptions {
   readonly secret: string;
   readonly processes: number;
   readonly concurrency: number;
+  /** The uid under which Apache's children connect; root may as well. */
+  readonly peerUid: number;
   readonly home?: string;
   readonly node: string;
   readonly nodeArgs: readonly string[];
@@ -129,6 +131,7 @@ function parseGroup(fields: readonly string[]): GroupCommand {
       secret: secret ?? '',
       processes: keys.integer('processes', 1, 1, MAX_SLOTS),
       concurrency: keys.integer('concurrency', 64, 1, 1_000_000),
+      peerUid: keys.integer('peer-uid', -1, 0, 0xffff_fffe),
       node: keys.text('node') ?? process.execPath,
       nodeArgs: keys.all('node-arg'),
       env: parseEnvironment(keys.all('env')),

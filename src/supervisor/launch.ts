@@ -44,6 +44,7 @@ function plan(context: Context, application: Application, slot: Slot): SpawnPlan
       generation: options.generation,
       secret: options.secret,
       concurrency: options.concurrency,
+      peerUid: options.peerUid,
       scripts,
       supervisor: process.pid,
       startupTimeoutMs: options.startupTimeoutMs,

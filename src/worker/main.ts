@@ -92,7 +92,7 @@ function serve(): Host {
     generation: Buffer.from(boot.generation, 'hex'),
     secret: Buffer.from(boot.secret, 'hex'),
     concurrency: boot.concurrency,
-    peerUid: -1, // The secret decides: sockets are closed to all but Apache's user.
+    peerUid: boot.peerUid,
     processGroup: boot.group,
     applicationGroup: boot.application,
     multiprocess: boot.processes > 1,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
+import { patience } from '../harness/sanitizer.ts';
 import { waitFor } from '../harness/wait.ts';
 
 /** Entries that cannot be loaded: [name, source, the words of the cause in the error log]. */
@@ -18,7 +19,7 @@ const broken: readonly (readonly [string, string, RegExp])[] = [
 ];
 
 const config = `
-TSGIDaemonProcess broken startup-timeout=2s queue-timeout=8s
+TSGIDaemonProcess broken startup-timeout=${String(2 * patience)}s queue-timeout=${String(8 * patience)}s
 TSGIProcessGroup broken
 ErrorDocument 500 "the page for 500"
 ErrorDocument 502 "the page for 502"

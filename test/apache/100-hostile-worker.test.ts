@@ -40,9 +40,11 @@ TSGIDaemonProcess hostile socket-timeout=5s
 TSGIScriptAlias /bad @APPS@/hostile.js process-group=hostile
 TSGIScriptAlias /good @APPS@/callable.js
 ErrorDocument 502 "the page for 502"`,
+      // One child, so that the connections that were spoilt meanwhile are swept together.
+      limits: 'StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 16\n',
     });
     httpd.log.allow('TSGI0', 'hostile');
-    await waitFor(() => httpd.processes(/apache2|httpd/).length === 2);
+    await waitFor(() => httpd.processes(/apache2|httpd/).length === 1);
   });
   after(() => httpd.stop());
 

@@ -43,7 +43,12 @@ export async function ask(port: number, path: string, { body, ...options }: Ask 
   if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) req.end(body);
   else {
     for await (const chunk of body) {
-      if (!req.write(chunk)) await Promise.race([once(req, 'drain'), once(req, 'close')]);
+      if (!req.write(chunk)) {
+        const waiting = new AbortController(); // Takes the listeners away that are left over.
+        const { signal } = waiting;
+        await Promise.race([once(req, 'drain', { signal }), once(req, 'close', { signal })]);
+        waiting.abort();
+      }
       if (req.destroyed) break;
     }
     req.end();

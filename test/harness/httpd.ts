@@ -11,6 +11,7 @@ import { ask, raw, type Answer, type Ask, type RawConnection } from './client.ts
 import { ErrorLog } from './errorlog.ts';
 import { isRoot, place } from './place.ts';
 import { descendants, processOf, type Process } from './processes.ts';
+import { expectNoReports, sanitizedEnvironment, sanitizedNode } from './sanitizer.ts';
 import { waitFor } from './wait.ts';
 
 export type Mpm = 'event' | 'worker' | 'prefork';
@@ -90,7 +91,7 @@ LogLevel ${o.logLevel ?? (process.env['TSGI_TRACE'] ? 'info tsgi:trace4' : 'info
 LogFormat "%m %U%q %>s %B %{TSGI_REQUEST_ID}e" test
 ${o.accessLog === false ? '' : `CustomLog "${dir}/access.log" test`}
 TSGIRuntimeDir "${dir}/run"
-TSGINode "${o.node ?? process.env['TSGI_TEST_NODE'] ?? process.execPath}"
+TSGINode "${sanitizedNode(dir, o.node ?? process.env['TSGI_TEST_NODE'] ?? process.execPath)}"
 DocumentRoot "${dir}/htdocs"
 TypesConfig /dev/null
 AddType text/html .html
@@ -108,6 +109,7 @@ export class Httpd {
   readonly dir: string;
   readonly log: ErrorLog;
   readonly #options: HttpdOptions;
+  readonly #environment: NodeJS.ProcessEnv;
   #child: ChildProcess | undefined;
   #exited: Promise<number | null> = Promise.resolve(null);
   #output = '';
@@ -120,6 +122,7 @@ export class Httpd {
     mkdirSync(join(this.dir, 'run'));
     mkdirSync(join(this.dir, 'htdocs'));
     mkdirSync(join(this.dir, 'apps'));
+    this.#environment = sanitizedEnvironment(this.dir);
     this.log = new ErrorLog(join(this.dir, 'error.log'));
     this.configure(options.config);
     if (isRoot && !options.asRoot) {
@@ -172,7 +175,11 @@ export class Httpd {
   /** `apachectl configtest`: exit status and everything it printed. */
   configtest(): { status: number | null; output: string } {
     const args = ['-t', '-d', this.dir, '-f', join(this.dir, 'httpd.conf')];
-    const { status, stdout, stderr } = spawnSync(installed.binary, args, { encoding: 'utf8', ...this.#identity });
+    const { status, stdout, stderr } = spawnSync(installed.binary, args, {
+      encoding: 'utf8',
+      env: this.#environment,
+      ...this.#identity,
+    });
     return { status, output: stdout + stderr };
   }
 
@@ -180,7 +187,7 @@ export class Httpd {
     const child = spawn(
       installed.binary,
       ['-d', this.dir, '-f', join(this.dir, 'httpd.conf'), ...args],
-      { stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...this.#identity },
+      { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: this.#environment, ...this.#identity },
     );
     this.#child = child;
     this.#output = '';
@@ -256,6 +263,7 @@ export class Httpd {
           timeoutMs: 6000,
         });
       }
+      expectNoReports(this.dir);
       this.log.expectClean();
     } finally {
       this.#child = undefined;

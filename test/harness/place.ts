@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { testDist } from './sanitizer.ts';
 
 /** The project's root. */
 export const root = resolve(import.meta.dirname, '..', '..');
@@ -24,13 +25,14 @@ let staged: string | undefined;
 /** dist/, examples/, test/apps/ and node_modules/ below one directory that every user can read. */
 export function place(): string {
   if (staged) return staged;
-  if (!isRoot || readableByAll(root)) return (staged = root);
+  if (testDist === undefined && (!isRoot || readableByAll(root))) return (staged = root);
   const dir = mkdtempSync(join(tmpdir(), 'tsgi-stage-'));
   execFileSync('chmod', ['755', dir]);
   for (const part of ['dist', 'examples', 'test/apps', 'node_modules', 'package.json']) {
     if (!existsSync(join(root, part))) continue;
     mkdirSync(dirname(join(dir, part)), { recursive: true });
-    execFileSync('cp', ['-a', join(root, part), join(dir, part)]);
+    const from = part === 'dist' ? (testDist ?? join(root, part)) : join(root, part);
+    execFileSync('cp', ['-a', from, join(dir, part)]);
   }
   execFileSync('chmod', ['-R', 'go+rX,go-w', dir]);
   process.on('exit', () => {

@@ -1,4 +1,5 @@
 /** Waiting for a condition with a deadline: the only way a test may let time pass. */
+import { patience } from './sanitizer.ts';
 
 export interface WaitOptions {
   /** Milliseconds until it fails. */
@@ -15,7 +16,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   { timeoutMs = 10_000, what = 'the condition' }: WaitOptions = {},
 ): Promise<NonNullable<Exclude<T, false | '' | 0>>> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs * patience;
   let cause: unknown;
   do {
     try {
@@ -27,5 +28,5 @@ export async function waitFor<T>(
     }
     await new Promise((resolve) => setTimeout(resolve, 15));
   } while (performance.now() < deadline);
-  throw new Error(`${what} did not come within ${String(timeoutMs)} ms`, { cause });
+  throw new Error(`${what} did not come within ${String(timeoutMs * patience)} ms`, { cause });
 }

@@ -53,12 +53,12 @@ describe('receiveCommands', () => {
     worker.run(() => process.getBuiltinModule('node:fs').readdirSync('/proc/self/fd').length);
 
   it('hands over packets one by one, with their descriptors, closed on exec', async () => {
-    control.write('send first 0\nsend second 64\n');
+    control.write('send first 0\nsend second 253\n');
     await waitFor(async () => (await received()).length === 2);
     const [first, second] = await received();
     expect(first).to.deep.include({ text: 'first', fds: [], code: undefined });
     expect(second?.text).to.equal('second');
-    expect(second?.fds.length).to.equal(64);
+    expect(second?.fds.length).to.equal(253);
     const links = await worker.run((_, fds) => {
       const { readFileSync, readlinkSync } = process.getBuiltinModule('node:fs');
       return fds.map((fd) => {
@@ -77,7 +77,6 @@ describe('receiveCommands', () => {
 
   for (const [what, line] of [
     ['is larger than 64 KiB', 'size 65537\n'],
-    ['has more than 64 descriptors', 'send many 65\n'],
   ] as const) {
     it(`tells an error when a packet ${what}, keeps nothing of it, and goes on`, async () => {
       const before = await openDescriptors();

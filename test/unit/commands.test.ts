@@ -24,6 +24,7 @@ describe('parseCommand', () => {
       secret,
       processes: 1,
       concurrency: 64,
+      peerUid: -1,
       node: process.execPath,
       nodeArgs: [],
       env: [],

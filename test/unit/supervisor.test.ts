@@ -13,6 +13,7 @@ const options: GroupOptions = {
   secret: '',
   processes: 1,
   concurrency: 1,
+  peerUid: -1,
   node: '/usr/bin/node',
   nodeArgs: ['--enable-source-maps'],
   env: [['ONE', 'own']],

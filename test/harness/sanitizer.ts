@@ -1,0 +1,53 @@
+/**
+ * Runs the suites against a module and an addon that were built with AddressSanitizer and UBSan
+ * (`npm run test:asan`). TSGI_TEST_DIST names their directory, TSGI_TEST_SANITIZER the run-time library of
+ * the compiler, which has to be the first that httpd and node load. Without them all of this does nothing.
+ */
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const library = process.env['TSGI_TEST_SANITIZER'];
+
+/** The directory to serve as dist/ instead of the project's own. */
+export const testDist = process.env['TSGI_TEST_DIST'];
+
+/** How much longer than usual things may take. */
+export const patience = library === undefined ? 1 : 3;
+
+/** What httpd and node need in their environment; reports go to files below `dir`. */
+function variables(dir: string): Record<string, string> {
+  if (library === undefined) return {};
+  const path = join(dir, 'sanitizer', 'report');
+  return {
+    LD_PRELOAD: library,
+    ASAN_OPTIONS: `detect_leaks=0:log_path=${path}`,
+    UBSAN_OPTIONS: `print_stacktrace=1:log_path=${path}`,
+  };
+}
+
+/** The environment of httpd, whose ServerRoot is `dir`. Makes the directory of the reports. */
+export function sanitizedEnvironment(dir: string): NodeJS.ProcessEnv {
+  if (library === undefined) return process.env;
+  mkdirSync(join(dir, 'sanitizer'));
+  chmodSync(join(dir, 'sanitizer'), 0o777); // supervisors and workers may run as other users
+  return { ...process.env, ...variables(dir) };
+}
+
+/** A stand-in for a node binary: supervisors start with a clean environment, so it sets its own. */
+export function sanitizedNode(dir: string, node: string): string {
+  if (library === undefined) return node;
+  const path = join(dir, 'node');
+  if (existsSync(path)) return path; // another mtime would be another node to the module
+  const exports = Object.entries(variables(dir)).map(([name, value]) => `${name}='${value}'`);
+  writeFileSync(path, `#!/bin/sh\nexec env ${exports.join(' ')} '${node}' "$@"\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** @throws Error with every report that a process of the httpd with this ServerRoot has left. */
+export function expectNoReports(dir: string): void {
+  const reports = join(dir, 'sanitizer');
+  if (library === undefined || !existsSync(reports)) return;
+  const texts = readdirSync(reports).map((name) => readFileSync(join(reports, name), 'utf8'));
+  if (texts.length > 0) throw new Error(`reports of the sanitizers:\n${texts.join('\n')}`);
+}
