@@ -47,6 +47,7 @@ describe('a group under load while its processes are killed, stopped and restart
   const replaced = (of: () => Process[], pid: number, count: number) =>
     waitFor(() => !processOf(pid) && of().filter((p) => p.pid !== pid).length >= count, {
       what: `a successor of ${String(pid)}`,
+      timeoutMs: 40_000, // repeated deaths are answered more and more slowly
     });
 
   async function round(): Promise<void> {

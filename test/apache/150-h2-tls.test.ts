@@ -12,7 +12,7 @@ interface Shown {
   httpVersion: string;
   encrypted: boolean;
   headers: Record<string, string>;
-  tsgi: { protocol?: string; scheme?: string; variables?: Record<string, string> };
+  tsgi: { protocol: string; scheme: string; env: Record<string, string> };
 }
 
 interface H2Answer {
@@ -116,7 +116,8 @@ ${app}`,
     });
     execFileSync('chmod', ['644', `${httpd.dir}/key.pem`]); // a key for this test only
     ca = readFileSync(`${httpd.dir}/cert.pem`);
-    httpd.log.allow(/AH01906|AH01909|AH10159|AH02217|AH02218|AH02604/); // a certificate that is its own CA
+    // A certificate that is its own CA, no session cache, another patch level of OpenSSL than at compile time.
+    httpd.log.allow(/AH01906|AH01909|AH02217|AH02218|AH02604|AH01873|AH01882/);
     await httpd.start();
     agent = new Agent({ keepAlive: true, ca, maxSockets: 1 });
   });
@@ -139,9 +140,9 @@ ${app}`,
     const shown = JSON.parse(await ask('/app/show')) as Shown;
     expect(shown.encrypted).to.equal(true);
     expect(shown.tsgi.scheme).to.equal('https');
-    expect(shown.tsgi.variables?.['HTTPS']).to.equal('on');
-    expect(shown.tsgi.variables?.['SSL_PROTOCOL']).to.match(/^TLSv1/);
-    expect(shown.tsgi.variables?.['SSL_SERVER_S_DN_CN']).to.equal('localhost');
+    expect(shown.tsgi.env['HTTPS']).to.equal('on');
+    expect(shown.tsgi.env['SSL_PROTOCOL']).to.match(/^TLSv1/);
+    expect(shown.tsgi.env['SSL_SERVER_S_DN_CN']).to.equal('localhost');
   });
 
   it('receives and sends large bodies on one kept connection', async () => {
@@ -158,7 +159,7 @@ ${app}`,
       const shown = JSON.parse((await stream(session, { ':path': '/app/show' })).body) as Shown;
       expect(shown.encrypted).to.equal(true);
       expect(shown.tsgi.protocol).to.equal('HTTP/2.0');
-      expect(shown.tsgi.variables?.['SSL_PROTOCOL']).to.match(/^TLSv1/);
+      expect(shown.tsgi.env['SSL_PROTOCOL']).to.match(/^TLSv1/);
     } finally {
       session.destroy();
     }

@@ -224,9 +224,13 @@ export class Httpd {
 
   /** `apachectl graceful`; resolves when the new generation of httpd is in place. */
   async graceful(signal: NodeJS.Signals = 'SIGUSR1'): Promise<void> {
-    const before = this.log.matching(/AH00493|AH00494|AH00163|AH00489/).length;
+    // In the order event, worker, prefork: the signal was received; normal operation goes on.
+    const received = /AH0049[34]|AH0029[78]|AH0017[13]/;
+    const resumed = /AH00489|AH00292|AH00163/;
+    const count = (): number => this.log.matching(received).length + this.log.matching(resumed).length;
+    const before = count();
     this.signal(signal);
-    await waitFor(() => this.log.matching(/AH00163|AH00489/).length > 0 && this.log.matching(/AH00493|AH00494|AH00163|AH00489/).length >= before + 2, {
+    await waitFor(() => count() >= before + 2, {
       what: 'the end of the restart',
     });
   }
