@@ -57,7 +57,7 @@ void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now)
     tsgi_pool_t *pool = slot_pool(lease->slots, lease->slot);
     tsgi_pool_penalise(pool, now);
     tsgi_pool_set_alive(pool, 0);
-    tsgi_pool_sweep(pool); /* its other idle connections have probably ended too */
+    tsgi_pool_forget(pool, lease->connection->pid);
     tsgi_lease_drop(lease);
 }
 
@@ -100,13 +100,9 @@ static choice_t look(tsgi_slots_t *slots, apr_time_t now)
     return choice;
 }
 
-static int take_ready(tsgi_slots_t *slots, int slot, apr_time_t now, tsgi_lease_t *lease)
+static int take_ready(tsgi_slots_t *slots, int slot, tsgi_lease_t *lease)
 {
-    tsgi_pool_t *pool = slot_pool(slots, slot);
-    if (tsgi_pool_hints(pool, now).is_penalised) {
-        tsgi_pool_sweep(pool); /* what else it has said or done unasked shows by now */
-    }
-    tsgi_connection_t *connection = tsgi_pool_take(pool);
+    tsgi_connection_t *connection = tsgi_pool_take(slot_pool(slots, slot));
     if (connection == NULL) {
         return 0; /* another thread was faster */
     }
@@ -387,7 +383,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
     for (;;) {
         const apr_time_t now = apr_time_now();
         const choice_t choice = look(w->slots, now);
-        if (choice.ready >= 0 && take_ready(w->slots, choice.ready, now, lease)) {
+        if (choice.ready >= 0 && take_ready(w->slots, choice.ready, lease)) {
             return 1;
         }
         const nfds_t n = prepare_fds(w, now);
@@ -467,14 +463,14 @@ int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *sl
     if (slots->nslots > 1 && choice.ready >= 0) {
         probe_silent(r, slots, now);
     }
-    if (is_ready_best && take_ready(slots, choice.ready, now, lease)) {
+    if (is_ready_best && take_ready(slots, choice.ready, lease)) {
         return 1;
     }
     if (choice.alive >= 0 && !is_ready_best &&
         take_alive(r, client, slots, choice.alive, lease)) {
         return 1;
     }
-    if (choice.ready >= 0 && take_ready(slots, choice.ready, now, lease)) {
+    if (choice.ready >= 0 && take_ready(slots, choice.ready, lease)) {
         return 1;
     }
     return wait_for_hello(r, client, slots, deadline, lease, error);

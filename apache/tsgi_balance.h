@@ -39,8 +39,9 @@ void tsgi_lease_drop(tsgi_lease_t *lease);
  */
 void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now);
 /**
- * For a request that `slot` has had since `since` without a sign: @return 1 if another slot has an idle
- * connection and either less in hand, or has answered something since then while `slot` has not.
+ * For a request that `slot` has had since `since` without a sign: @return 1 if another
+ * slot has an idle connection and either less in hand, or has answered something since
+ * then while `slot` has not.
  */
 int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t since);
 

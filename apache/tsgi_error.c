@@ -66,6 +66,28 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
 };
 /* clang-format on */
 
+/*
+ * Causes of an ABORT that are the request's, not the app's: a pattern led to a file that is not there or
+ * may not run. The same rows stand in src/errors.ts (test/meta compares them).
+ */
+static const struct {
+    apr_uint16_t code;
+    int status;
+} abort_statuses[] = {
+    {601, HTTP_NOT_FOUND}, {602, HTTP_FORBIDDEN}, {603, HTTP_FORBIDDEN},
+    {604, HTTP_FORBIDDEN}, {605, HTTP_FORBIDDEN}, {606, HTTP_FORBIDDEN},
+};
+
+static int abort_status(unsigned code, int otherwise)
+{
+    for (size_t i = 0; i < sizeof(abort_statuses) / sizeof(abort_statuses[0]); i++) {
+        if (abort_statuses[i].code == code) {
+            return abort_statuses[i].status;
+        }
+    }
+    return otherwise;
+}
+
 static const char *request_id(request_rec *r)
 {
     const char *id = apr_table_get(r->notes, TSGI_NOTE_REQUEST_ID);
@@ -167,7 +189,10 @@ int tsgi_error_report(request_rec *r, const char *group, const tsgi_error_t *err
     if (is_head_sent) {
         return OK; /* the response has been cut where the client can see it */
     }
-    const int status = rule->status != 0 ? rule->status : error->status;
+    int status = rule->status != 0 ? rule->status : error->status;
+    if (error->kind == TSGI_FAIL_ABORT) {
+        status = abort_status(error->code, status);
+    }
     if (ap_is_HTTP_ERROR(status)) {
         int retry_after = rule->retry_after;
         if (retry_after > 0 && error->retry_after > 0) {

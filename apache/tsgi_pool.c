@@ -1,7 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_pool.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -161,30 +160,23 @@ void tsgi_pool_give_pending(tsgi_pool_t *pool, tsgi_connection_t *connection)
     }
 }
 
-/* An idle worker connection has nothing to say but GOAWAY, and nothing to do but end. */
-static int is_stale(const tsgi_connection_t *connection)
+void tsgi_pool_forget(tsgi_pool_t *pool, uint32_t pid)
 {
-    struct pollfd pfd = {.fd = connection->fd, .events = POLLIN};
-    return poll(&pfd, 1, 0) != 0;
-}
-
-void tsgi_pool_sweep(tsgi_pool_t *pool)
-{
-    tsgi_connection_t *stale = NULL;
+    tsgi_connection_t *forgotten = NULL;
 
     pthread_mutex_lock(&pool->lock);
     tsgi_connection_t *connection = pool->newest;
     while (connection != NULL) {
         tsgi_connection_t *next = connection->older;
-        if (is_stale(connection)) {
+        if (connection->pid == pid) {
             list_unlink(pool, connection);
-            connection->older = stale;
-            stale = connection;
+            connection->older = forgotten;
+            forgotten = connection;
         }
         connection = next;
     }
     pthread_mutex_unlock(&pool->lock);
-    close_all(stale);
+    close_all(forgotten);
 }
 
 /* ---- hints -------------------------------------------------------------------------- */

@@ -32,8 +32,12 @@ void tsgi_pool_give(tsgi_pool_t *pool, tsgi_connection_t *connection, apr_time_t
 /** A connection whose HELLO has not come, or NULL. The caller owns it. */
 tsgi_connection_t *tsgi_pool_take_pending(tsgi_pool_t *pool);
 void tsgi_pool_give_pending(tsgi_pool_t *pool, tsgi_connection_t *connection);
-/** Closes idle connections that their worker has closed or said GOAWAY on. */
-void tsgi_pool_sweep(tsgi_pool_t *pool);
+/**
+ * Closes the idle connections to one worker. A process that ends closes its sockets one
+ * by one, and late: what is written to them meanwhile is lost, and would use up the tries
+ * of a request.
+ */
+void tsgi_pool_forget(tsgi_pool_t *pool, uint32_t pid);
 
 /** Hints for the choice of a slot: read without the lock, may be a moment old. */
 typedef struct {

@@ -18,11 +18,11 @@ static constexpr size_t kKeptPayloadBytes = 64 * 1024;
 static constexpr size_t kWeightStep = 1024 * 1024;
 static constexpr int64_t kWeight = 2 * 1024 * 1024;
 
-EventBatch::EventBatch(Napi::Env env) : env_(env)
+EventBatch::EventBatch(Napi::Env env)
+    : env_(env), events_(Napi::Persistent(Napi::Int32Array::New(env, kFirstCapacity))),
+      progress_(Napi::Persistent(Napi::Int32Array::New(env, 1))),
+      payloads_(Napi::Persistent(Napi::Array::New(env)))
 {
-    events_ = Napi::Persistent(Napi::Int32Array::New(env, kFirstCapacity));
-    progress_ = Napi::Persistent(Napi::Int32Array::New(env, 1));
-    payloads_ = Napi::Persistent(Napi::Array::New(env));
 }
 
 void EventBatch::Begin()

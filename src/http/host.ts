@@ -22,6 +22,7 @@ import { serverOfFetch } from './fetch.ts';
 import { Head, S_SCRIPT } from './head.ts';
 import { NodeExchange } from './request.ts';
 import { installResponseHooks } from './response.ts';
+import { ExchangeTable } from './table.ts';
 
 /** syslog(3)'s LOG_WARNING. */
 const LEVEL_WARNING = 4;
@@ -68,7 +69,7 @@ export class Host implements HostContext {
   readonly native: NativeAddon;
   readonly options: HostOptions;
   readonly channel: Channel;
-  readonly #exchanges = new Map<number, Exchange>();
+  readonly #exchanges = new ExchangeTable();
   #drained: (() => void)[] = [];
 
   /** Installs the hooks on Node's http classes; serves nothing before start(). */
@@ -186,7 +187,7 @@ export class Host implements HostContext {
 
   #await(id: number, head: Head, found: App | Promise<App | Exchange> | Exchange): void {
     const pending = new PendingExchange(this, id, head);
-    this.#exchanges.set(id, pending);
+    this.#exchanges.set(pending);
     pending.begin();
     this.#finishLoading(pending, found).catch((error: unknown) => {
       if (error instanceof TsgiError) pending.failWith(error, error.cause);
@@ -210,7 +211,7 @@ export class Host implements HostContext {
   }
 
   #begin(exchange: Exchange): void {
-    this.#exchanges.set(exchange.id, exchange);
+    this.#exchanges.set(exchange);
     try {
       exchange.runInAsyncScope(start, exchange);
     } catch (error) {

@@ -47,6 +47,19 @@ describe('message ids', () => {
   });
 });
 
+describe('statuses of refused scripts', () => {
+  it('are the same in the module and in src/errors.ts', () => {
+    const names: Record<string, string> = { HTTP_NOT_FOUND: '404', HTTP_FORBIDDEN: '403' };
+    const inModule = [...read('apache/tsgi_error.c').matchAll(/\{(\d{3}), (HTTP_\w+)\}/g)].map((m) => [m[1], names[m[2] ?? '']]);
+    const rows = read('src/errors.ts').split(/^ {2}(?=\d{3,4}:)/m);
+    const inTable = rows
+      .map((row) => [/^(\d+):/.exec(row)?.[1], /status: (40\d)/.exec(row)?.[1]])
+      .filter(([, status]) => status !== undefined);
+    expect(inModule.length).to.be.greaterThan(3);
+    expect(inModule).to.deep.equal(inTable);
+  });
+});
+
 describe('directives and options', () => {
   const directives = all(read('apache/tsgi_config.c'), /"(TSGI[A-Za-z]+)"/g).filter((name, i, a) => a.indexOf(name) === i);
   const options = all(read('apache/tsgi_options.c'), /^\s*(?:\{\s*|[A-Z_]+\()"([a-z-]+)",/gm);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { processOf } from '../harness/processes.ts';
 import { waitFor } from '../harness/wait.ts';
 import { body, bodyEnd, R_BODY, request, T } from './wire-client.ts';
 import { KIND, TestWorker } from './worker.ts';
@@ -14,9 +15,14 @@ describe('one turn of the loop', () => {
 
   /** Stops the worker's loop while `send` runs, so that all of it waits for one turn. */
   async function whileBlocked(send: () => void | Promise<void>): Promise<void> {
-    worker.child.kill('SIGSTOP');
+    const { child } = worker;
+    // Two round trips: with the second, the turn in which it read the greetings is surely over.
+    for (let i = 0; i < 2; i++) await worker.run(() => undefined);
+    child.kill('SIGSTOP');
+    // A poll that is still under way would return with the first of what is sent.
+    await waitFor(() => child.pid !== undefined && processOf(child.pid)?.state === 'T');
     await send();
-    worker.child.kill('SIGCONT');
+    child.kill('SIGCONT');
   }
 
   it('hands over all requests that came in one call', async () => {
