@@ -29,13 +29,13 @@ typedef struct {
     request_rec *r;
     apr_bucket_brigade *bb;
     tsgi_body_state_t state;
-    int is_kept;        /**< the app may not have begun */
-    char *replay;       /**< read while is_kept: [0, replay_end), handed out up to replay_at */
+    int is_kept;  /**< the app may not have begun */
+    char *replay; /**< read while is_kept: [0, replay_end), handed out up to replay_at */
     apr_size_t replay_size, replay_at, replay_end;
     apr_size_t expected; /**< first guess of the size; 0 = not known */
-    int lent;           /**< so many first buckets of bb are behind the last piece */
-    int status;         /**< TSGI_PIECE_ERROR: what the handler returns */
-    apr_status_t error; /**< TSGI_PIECE_ERROR: why */
+    int lent;            /**< so many first buckets of bb are behind the last piece */
+    int status;          /**< TSGI_PIECE_ERROR: what the handler returns */
+    apr_status_t error;  /**< TSGI_PIECE_ERROR: why */
 } tsgi_body_t;
 
 typedef enum {

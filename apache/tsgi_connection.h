@@ -25,12 +25,12 @@ typedef struct tsgi_connection_t {
     struct tsgi_connection_t *newer, *older; /**< tsgi_pool.c's list */
     apr_time_t idle_since;                   /**< tsgi_pool.c: when it was given back */
     int fd;
-    uint32_t pid;    /**< of the worker, from HELLO; 0 before */
-    int is_greeted;  /**< HELLO came and was right */
-    int is_authed;   /**< AUTH was written whole */
-    uint8_t *in;     /**< received, not yet consumed: [in_at, in_end) */
+    uint32_t pid;   /**< of the worker, from HELLO; 0 before */
+    int is_greeted; /**< HELLO came and was right */
+    int is_authed;  /**< AUTH was written whole */
+    uint8_t *in;    /**< received, not yet consumed: [in_at, in_end) */
     size_t in_size, in_at, in_end;
-    uint8_t *out;    /**< room for AUTH and a request head */
+    uint8_t *out; /**< room for AUTH and a request head */
     size_t out_size;
 } tsgi_connection_t;
 

@@ -41,8 +41,8 @@ void tsgi_pool_forget(tsgi_pool_t *pool, uint32_t pid);
 
 /** Hints for the choice of a slot: read without the lock, may be a moment old. */
 typedef struct {
-    int ready;        /**< READY connections */
-    int is_alive;     /**< the last thing heard from the slot was not its end */
+    int ready;    /**< READY connections */
+    int is_alive; /**< the last thing heard from the slot was not its end */
     int is_penalised;
     apr_time_t served_at; /**< when a request was last answered, 0 = never */
 } tsgi_pool_hints_t;

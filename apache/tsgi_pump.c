@@ -127,7 +127,8 @@ static tsgi_step_t take_back(tsgi_exchange_t *x)
 
 static int may_take_back(const tsgi_exchange_t *x)
 {
-    return x->state == TSGI_STATE_SENT && tsgi_pump_needs_started(x);
+    return x->state == TSGI_STATE_SENDING ||
+           (x->state == TSGI_STATE_SENT && tsgi_pump_needs_started(x));
 }
 
 /* How long the present silence may go on from now, in ms; 0: it has lasted long

@@ -61,9 +61,9 @@ typedef struct {
     struct iovec parts[TSGI_PART_COUNT]; /* what is being written; empty ones are done */
     uint8_t frame[TSGI_FRAME_HEADER];
     apr_uint64_t written;
-    int is_body_sent;  /* BODY_END, or a head without body, is written or in parts */
-    int is_broken;     /* writing failed: only what is queued can still be read */
-    int is_leaving;    /* GOAWAY: the connection is not used again */
+    int is_body_sent; /* BODY_END, or a head without body, is written or in parts */
+    int is_broken;    /* writing failed: only what is queued can still be read */
+    int is_leaving;   /* GOAWAY: the connection is not used again */
     int wants_write, wants_client; /* what the next wait is for, besides the worker */
     int has_more;       /* tsgi_upload_push() stopped before anything stopped it */
     uint32_t data_left; /* of the DATA frame whose header was consumed */

@@ -23,7 +23,7 @@
 namespace tsgi {
 
 /** Largest packet, and most descriptors in one. */
-constexpr size_t kMaxCommand = 64 * 1024;
+constexpr size_t kMaxCommand = size_t{64} * 1024;
 constexpr size_t kMaxCommandFds = 253; /* SCM_MAX_FD of the kernel */
 
 class CommandReceiver : public Napi::ObjectWrap<CommandReceiver>, private Closable {

@@ -38,10 +38,10 @@ namespace tsgi {
 class Server;
 
 /** With so many bytes waiting the app should pause; below the second it may go on. */
-constexpr size_t kHighWater = 64 * 1024;
-constexpr size_t kLowWater = 16 * 1024;
+constexpr size_t kHighWater = size_t{64} * 1024;
+constexpr size_t kLowWater = size_t{16} * 1024;
 /** Most bytes of a body in one DATA frame: Apache passes frame by frame on. */
-constexpr size_t kDataPiece = 64 * 1024;
+constexpr size_t kDataPiece = size_t{64} * 1024;
 static_assert(kDataPiece <= TSGI_MAX_DATA, "a piece must fit into a frame");
 
 class Connection {

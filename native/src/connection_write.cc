@@ -15,7 +15,7 @@
 namespace tsgi {
 
 /* From here on a piece is worth a system call of its own. */
-static constexpr size_t kLarge = 16 * 1024;
+static constexpr size_t kLarge = size_t{16} * 1024;
 /* Frames in one sendmsg(): 2 MiB at a time. */
 static constexpr size_t kMostPieces = 32;
 

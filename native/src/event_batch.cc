@@ -13,10 +13,10 @@ static constexpr size_t kHeaderInts = 5;
 static constexpr size_t kVarInts = 4;
 static constexpr size_t kFirstCapacity = 4096;
 /* Payloads of up to this size may stay referenced until the next turn overwrites them. */
-static constexpr size_t kKeptPayloadBytes = 64 * 1024;
+static constexpr size_t kKeptPayloadBytes = size_t{64} * 1024;
 /* For so many bytes of bodies, so many more are declared to the garbage collector. */
-static constexpr size_t kWeightStep = 1024 * 1024;
-static constexpr int64_t kWeight = 2 * 1024 * 1024;
+static constexpr size_t kWeightStep = size_t{1024} * 1024;
+static constexpr int64_t kWeight = int64_t{2} * 1024 * 1024;
 
 EventBatch::EventBatch(Napi::Env env)
     : env_(env), events_(Napi::Persistent(Napi::Int32Array::New(env, kFirstCapacity))),

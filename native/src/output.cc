@@ -9,9 +9,9 @@
 namespace tsgi {
 
 /* First allocation; holds most answers whole. */
-static constexpr size_t kSmallest = 4 * 1024;
+static constexpr size_t kSmallest = size_t{4} * 1024;
 /* An empty buffer over this size is given back: connections idle for long. */
-static constexpr size_t kKept = 64 * 1024;
+static constexpr size_t kKept = size_t{64} * 1024;
 
 Output::~Output()
 {

@@ -13,10 +13,12 @@
 namespace tsgi {
 
 /* What one read() brings at most; bodies are handed over in pieces of this size. */
-static constexpr size_t kReadBuffer = 64 * 1024;
+static constexpr size_t kReadBuffer = size_t{64} * 1024;
 /* Connections accepted in a row before others get their turn. */
 static constexpr int kAcceptAtOnce = 64;
 static constexpr uint64_t kBackOffMs = 100;
+/* A lack of descriptors is logged again after so long. */
+static constexpr uint64_t kComplainMs = uint64_t{10} * 1000;
 /* Connections that have not shown the secret: so many, and no more of the descriptors, can
  * be taken up by a process that may connect but is not Apache. */
 static constexpr size_t kMostGreeting = 512;
@@ -242,8 +244,13 @@ bool Server::IsWelcome(int fd)
 /* Out of descriptors or memory: the backlog keeps the connections until there are some. */
 void Server::BackOff(int error)
 {
-    Log(kLogResources, std::string("accept: ") + strerror(error) +
-                           "; connections wait; raise the limit of open files");
+    /* It may stay so for hours, and accept is tried ten times a second. */
+    const uint64_t now = NowMs();
+    if (complained_at_ == 0 || now - complained_at_ >= kComplainMs) {
+        complained_at_ = now;
+        Log(kLogResources, std::string("accept: ") + strerror(error) +
+                               "; connections wait; raise the limit of open files");
+    }
     listening_ = false;
     uv_poll_stop(listener_.get());
     uv_timer_start(back_off_.get(), &Server::OnBackOff, kBackOffMs, 0);

@@ -15,8 +15,8 @@
 
 namespace tsgi {
 
-static constexpr size_t kLongestLine = 1024 * 1024;
-static constexpr size_t kStack = 256 * 1024;
+static constexpr size_t kLongestLine = size_t{1024} * 1024;
+static constexpr size_t kStack = size_t{256} * 1024;
 
 static int64_t NowMs()
 {

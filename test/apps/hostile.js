@@ -19,26 +19,27 @@ function connections() {
     });
 }
 
+let held;
 http
   .createServer((req, res) => {
     const url = new URL(req.url, 'http://x');
+    if (url.pathname.endsWith('/fire')) return setImmediate(held);
     const hex = url.searchParams.get('hex');
     if (hex === null) return res.end('well');
-    if (url.searchParams.has('head')) {
-      res.writeHead(200, { 'Content-Type': 'text/plain' });
-      res.write('begun');
-    }
-    // With a head, Apache must have had the time to pass it on.
-    setTimeout(() => {
-      const bytes = Buffer.from(hex, 'hex');
+    const speak = () => {
       for (const fd of connections()) {
         try {
-          fs.writeSync(fd, bytes);
+          fs.writeSync(fd, Buffer.from(hex, 'hex'));
         } catch {
           // not one that can be written to
         }
       }
       if (url.searchParams.has('exit')) process.kill(process.pid, 'SIGKILL');
-    }, url.searchParams.has('head') ? 100 : 0);
+    };
+    if (!url.searchParams.has('head')) return setImmediate(speak);
+    // The client must have got the head before: it then asks for /fire.
+    res.writeHead(200, { 'Content-Type': 'text/plain' });
+    res.write('begun');
+    held = speak;
   })
   .listen(3000);
