@@ -181,7 +181,7 @@ class Server {
     std::vector<std::unique_ptr<Connection>> connections_;
     uint64_t accepted_ = 0;
     uint64_t complained_at_ = 0; /**< when the last failure of accept was logged */
-    size_t greeting_ = 0; /**< connections that have not shown the secret yet */
+    size_t greeting_ = 0;        /**< connections that have not shown the secret yet */
     std::vector<Connection *> ready_, dirty_, gone_;
     std::deque<Connection *> held_back_; /**< their heads stay unread: all is in hand */
     std::vector<PlainEvent> later_;

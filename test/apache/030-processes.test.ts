@@ -33,7 +33,7 @@ describe('the processes of a group', () => {
     process.kill(victim, 'SIGKILL');
     await waitFor(() => workers().length === 2 && !processOf(victim));
     expect((await httpd.ask('/hello')).status).to.equal(200);
-    expect(httpd.log.matching(/TSGI05\d\d.*SIGKILL/)).to.have.length(1);
+    await waitFor(() => httpd.log.matching(/TSGI05\d\d.*SIGKILL/).length === 1, { what: 'the line that tells it' });
   });
 
   it('are replaced when the supervisor is killed', async () => {

@@ -58,7 +58,7 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
     httpd.write('outside.js', "exports.application = (e, start) => { start('200 OK', []); return 'outside' }");
     symlinkSync('../outside.js', join(httpd.dir, 'apps', 'allowed', 'link.js'));
     await httpd.start();
-    httpd.log.allow('Debugger|inspector'); // node's own words on stderr
+    httpd.log.allow('Debugger|inspector|For help, see: '); // node's own words on stderr, in all versions
   });
   after(() => httpd.stop());
 

@@ -252,7 +252,7 @@ export class Httpd {
    * Stops it (SIGTERM), waits until it and everything below it has gone, and checks the error log.
    * @throws Error for a process that stays behind or an unannounced log line.
    */
-  async stop({ signal = 'SIGTERM' as NodeJS.Signals, keep = false } = {}): Promise<void> {
+  async stop({ signal = 'SIGTERM', keep = false }: { signal?: NodeJS.Signals; keep?: boolean } = {}): Promise<void> {
     const child = this.#child;
     try {
       if (child?.exitCode === null && child.signalCode === null) {

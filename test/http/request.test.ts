@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Server } from 'node:http';
-import { createServer, IncomingMessage } from 'node:http';
+import type { Server, IncomingMessage } from 'node:http';
+import { createServer } from 'node:http';
 import { Socket } from 'node:net';
 import { FLAG_EXPECT, FLAG_STARTED } from '../../src/events.ts';
 import { waitFor } from '../harness/wait.ts';

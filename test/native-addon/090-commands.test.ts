@@ -75,9 +75,7 @@ describe('receiveCommands', () => {
     expect((await received())[0]?.length).to.equal(65536);
   });
 
-  for (const [what, line] of [
-    ['is larger than 64 KiB', 'size 65537\n'],
-  ] as const) {
+  for (const [what, line] of [['is larger than 64 KiB', 'size 65537\n']] as const) {
     it(`tells an error when a packet ${what}, keeps nothing of it, and goes on`, async () => {
       const before = await openDescriptors();
       control.write(`${line}send next 0\n`);

@@ -7,8 +7,8 @@ import { isRoot, readableByAll, root } from '../harness/place.ts';
 
 /** TSGI_TEST_NODES, a list like PATH's, or what scripts/nodes.mjs can provide. */
 function paths(): string[] {
-  const given = process.env['TSGI_TEST_NODES'];
-  if (given !== undefined) return given.split(':').filter(Boolean);
+  const given = (process.env['TSGI_TEST_NODES'] ?? '').split(':').filter(Boolean);
+  if (given.length > 0) return given;
   const { stdout } = spawnSync(process.execPath, [join(root, 'scripts/nodes.mjs')], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
