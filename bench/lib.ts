@@ -82,8 +82,9 @@ export async function wrk(url: string, connections: number, seconds: number): Pr
   };
 }
 
+/** Of the values that are numbers: wrk leaves a percentile out now and then. */
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = values.filter((v) => !Number.isNaN(v)).sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   return sorted.length % 2 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }
