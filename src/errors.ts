@@ -175,6 +175,11 @@ export const errorTable = {
   },
   714: { text: 'the app answered with status {status}; expected one from 200 to 999' },
   715: { text: 'the app could not be loaded: {reason}' },
+  716: {
+    text:
+      'the head or the trailers of the response cannot be sent: {reason}; ' +
+      'expected less than 256 KiB of headers, less than 64 KiB of trailers',
+  },
   720: { text: 'TSGI is not kept to: {reason}' },
   790: {
     text: 'a connection to the worker was turned away, its user is none that may connect: {reason}',

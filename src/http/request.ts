@@ -138,7 +138,12 @@ export class NodeExchange extends Exchange {
         return;
       }
       const body = data.length === 0 ? undefined : data;
-      waiting = channel.respond(id, status, reason, headers, body, latin1, fin);
+      try {
+        waiting = channel.respond(id, status, reason, headers, body, latin1, fin);
+      } catch (error) {
+        this.#refused(error);
+        return;
+      }
     } else if (data.length > 0) {
       waiting = channel.write(id, data, latin1, fin);
     } else {
@@ -154,7 +159,20 @@ export class NodeExchange extends Exchange {
     this.#phase = 'ended';
     if (this.#isComplete || !this.isOpen) return;
     this.#isComplete = true;
-    this.channel.end(this.id, this.isChunked ? res._trailer : '');
+    try {
+      this.channel.end(this.id, this.isChunked ? res._trailer : '');
+    } catch (error) {
+      this.#refused(error);
+    }
+  }
+
+  /**
+   * Headers or trailers beyond the limits of the wire. Node has none, so no app expects an exception here:
+   * it costs this request, not the worker.
+   */
+  #refused(error: unknown): void {
+    this.fail(716, { reason: reasonOf(error) });
+    this.socket.destroy();
   }
 
   /**

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'no
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { freePort, Httpd } from '../harness/httpd.ts';
+import { sanitizedNode } from '../harness/sanitizer.ts';
 import { waitFor } from '../harness/wait.ts';
 
 describe('options of a group', () => {
@@ -40,7 +41,7 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
 </VirtualHost>
 `,
     });
-    const wrapper = httpd.write('node-wrapper', `#!/bin/sh\nWRAPPED=1 exec ${process.execPath} "$@"\n`);
+    const wrapper = httpd.write('node-wrapper', `#!/bin/sh\nWRAPPED=1 exec ${sanitizedNode(httpd.dir, process.execPath)} "$@"\n`);
     chmodSync(wrapper, 0o755);
     httpd.write(
       'slow.js',

@@ -38,7 +38,8 @@ describe('an app behind HTTP/2 (h2c)', () => {
   before(async () => {
     httpd = await Httpd.start({
       modules: ['http2'],
-      config: `Protocols h2c http/1.1\n${app}TSGIScriptAlias /streams @APPS@/h2.js process-group=site\n`,
+      // One worker for /streams: it tells of the requests that it has itself in hand.
+      config: `Protocols h2c http/1.1\n${app}TSGIDaemonProcess streams\nTSGIScriptAlias /streams @APPS@/h2.js process-group=streams\n`,
     });
     session = connect(`http://127.0.0.1:${String(httpd.port)}`);
     await once(session, 'connect');
