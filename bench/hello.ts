@@ -19,7 +19,9 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '16' },
   },
 });
-const [seconds, rounds, connections] = [values.seconds, values.rounds, values.connections].map(Number) as [number, number, number];
+const [seconds, rounds, connections] = [values.seconds, values.rounds, values.connections].map(
+  Number,
+) as [number, number, number];
 
 const serverSource = `
 const http = require('node:http');
@@ -42,7 +44,8 @@ const httpd = await Httpd.prepare({
   modules: ['proxy', 'proxy_http'],
   logLevel: 'warn',
   accessLog: false,
-  limits: 'StartServers 2\nServerLimit 2\nThreadsPerChild 64\nThreadLimit 64\nMaxRequestWorkers 128\nMinSpareThreads 1\nMaxSpareThreads 128\nMaxKeepAliveRequests 0\n',
+  limits:
+    'StartServers 2\nServerLimit 2\nThreadsPerChild 64\nThreadLimit 64\nMaxRequestWorkers 128\nMinSpareThreads 1\nMaxSpareThreads 128\nMaxKeepAliveRequests 0\n',
   config: `
 TSGIDaemonProcess callable
 TSGIDaemonProcess server
@@ -55,7 +58,11 @@ httpd.write('server.js', serverSource);
 httpd.write('callable.js', callableSource);
 writeFileSync(`${httpd.dir}/htdocs/hello.txt`, 'Hello, world!');
 chmodSync(`${httpd.dir}/apps`, 0o777);
-const backend = spawn(process.execPath, [`${httpd.dir}/apps/server.js`, `${httpd.dir}/apps/node.sock`], { stdio: ['ignore', 'pipe', 'inherit'] });
+const backend = spawn(
+  process.execPath,
+  [`${httpd.dir}/apps/server.js`, `${httpd.dir}/apps/node.sock`],
+  { stdio: ['ignore', 'pipe', 'inherit'] },
+);
 await once(backend.stdout, 'data');
 await httpd.start();
 const url = (path: string) => `http://127.0.0.1:${String(httpd.port)}${path}`;
@@ -69,8 +76,16 @@ interface Contender {
 const contenders: Contender[] = [
   { name: 'static file', path: '/hello.txt', back: () => [] },
   { name: 'mod_proxy_http, unix socket', path: '/proxy', back: () => [backend.pid ?? 0] },
-  { name: 'mod_tsgi, (req, res)', path: '/server', back: () => node(/^tsgi: (worker|supervisor) server/) },
-  { name: 'mod_tsgi, callable', path: '/callable', back: () => node(/^tsgi: (worker|supervisor) callable/) },
+  {
+    name: 'mod_tsgi, (req, res)',
+    path: '/server',
+    back: () => node(/^tsgi: (worker|supervisor) server/),
+  },
+  {
+    name: 'mod_tsgi, callable',
+    path: '/callable',
+    back: () => node(/^tsgi: (worker|supervisor) callable/),
+  },
 ];
 interface Sample extends Load {
   readonly front: number;
@@ -86,7 +101,9 @@ try {
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {
       const back = contender.back();
-      const front = tree(httpd.pid).filter((pid) => !httpd.processes(/^tsgi: /).some((p) => p.pid === pid));
+      const front = tree(httpd.pid).filter(
+        (pid) => !httpd.processes(/^tsgi: /).some((p) => p.pid === pid),
+      );
       const before = [sum(front, cpuMicros), sum(back, cpuMicros)] as const;
       const load = await wrk(url(contender.path), connections, seconds);
       if (load.errors > 0) throw new Error(`${contender.name}: ${String(load.errors)} errors`);
@@ -105,13 +122,32 @@ try {
 const result = contenders.map(({ name }) => {
   const all = samples.get(name) ?? [];
   const of = (pick: (s: Sample) => number) => median(all.map(pick));
-  return { name, perSecond: of((s) => s.perSecond), front: of((s) => s.front), back: of((s) => s.back), cpu: of((s) => s.front + s.back), p50: of((s) => s.p50Us), p99: of((s) => s.p99Us) };
+  return {
+    name,
+    perSecond: of((s) => s.perSecond),
+    front: of((s) => s.front),
+    back: of((s) => s.back),
+    cpu: of((s) => s.front + s.back),
+    p50: of((s) => s.p50Us),
+    p99: of((s) => s.p99Us),
+  };
 });
 const proxy = result.find((r) => r.name.startsWith('mod_proxy'));
-console.log(`\nhello, ${String(connections)} connections, ${String(rounds)} rounds of ${String(seconds)} s, medians; node ${process.version}\n`);
+console.log(
+  `\nhello, ${String(connections)} connections, ${String(rounds)} rounds of ${String(seconds)} s, medians; node ${process.version}\n`,
+);
 console.log(
   table(
     ['', 'CPU µs', 'front', 'back', 'req/s', 'p50 µs', 'p99 µs', 'CPU / mod_proxy'],
-    result.map((r) => [r.name, r.cpu.toFixed(1), r.front.toFixed(1), r.back.toFixed(1), r.perSecond.toFixed(0), r.p50.toFixed(0), r.p99.toFixed(0), (r.cpu / (proxy?.cpu ?? NaN)).toFixed(2)]),
+    result.map((r) => [
+      r.name,
+      r.cpu.toFixed(1),
+      r.front.toFixed(1),
+      r.back.toFixed(1),
+      r.perSecond.toFixed(0),
+      r.p50.toFixed(0),
+      r.p99.toFixed(0),
+      (r.cpu / (proxy?.cpu ?? NaN)).toFixed(2),
+    ]),
   ),
 );

@@ -31,7 +31,9 @@ export function sum(pids: readonly number[], of: (pid: number) => number): numbe
 }
 
 function rollup(pid: number, field: string): number {
-  const match = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${String(pid)}/smaps_rollup`, 'utf8'));
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(
+    readFileSync(`/proc/${String(pid)}/smaps_rollup`, 'utf8'),
+  );
   return Number(match?.[1] ?? 0) / 1024;
 }
 /** Proportional set size in MiB: shared pages are counted once over all their users. */
@@ -69,10 +71,19 @@ export const BROWSER_HEADERS = [
 
 /** One run of wrk on loopback. */
 export async function wrk(url: string, connections: number, seconds: number): Promise<Load> {
-  const args = ['-t1', `-c${String(connections)}`, `-d${String(seconds)}s`, '--latency', ...BROWSER_HEADERS.flatMap((h) => ['-H', h]), url];
+  const args = [
+    '-t1',
+    `-c${String(connections)}`,
+    `-d${String(seconds)}s`,
+    '--latency',
+    ...BROWSER_HEADERS.flatMap((h) => ['-H', h]),
+    url,
+  ];
   const { stdout } = await run('wrk', args);
   const pick = (pattern: RegExp) => pattern.exec(stdout)?.[1];
-  const failed = [...stdout.matchAll(/(?:connect|read|write|timeout|Non-2xx or 3xx responses:?) (\d+)/g)];
+  const failed = [
+    ...stdout.matchAll(/(?:connect|read|write|timeout|Non-2xx or 3xx responses:?) (\d+)/g),
+  ];
   return {
     requests: Number(pick(/(\d+) requests in/)),
     perSecond: Number(pick(/Requests\/sec:\s+([\d.]+)/)),
@@ -86,12 +97,19 @@ export async function wrk(url: string, connections: number, seconds: number): Pr
 export function median(values: readonly number[]): number {
   const sorted = values.filter((v) => !Number.isNaN(v)).sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+  return sorted.length % 2
+    ? (sorted[middle] ?? NaN)
+    : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }
 
 /** A Markdown table, columns padded. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((h, i) => Math.max(h.length, ...rows.map((r) => r[i]?.length ?? 0)));
-  const line = (cells: readonly string[]) => `| ${cells.map((c, i) => (i === 0 ? c.padEnd(widths[i] ?? 0) : c.padStart(widths[i] ?? 0))).join(' | ')} |`;
-  return [line(head), `|${widths.map((w, i) => (i === 0 ? '-'.repeat(w + 2) : `${'-'.repeat(w + 1)}:`)).join('|')}|`, ...rows.map(line)].join('\n');
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((c, i) => (i === 0 ? c.padEnd(widths[i] ?? 0) : c.padStart(widths[i] ?? 0))).join(' | ')} |`;
+  return [
+    line(head),
+    `|${widths.map((w, i) => (i === 0 ? '-'.repeat(w + 2) : `${'-'.repeat(w + 1)}:`)).join('|')}|`,
+    ...rows.map(line),
+  ].join('\n');
 }

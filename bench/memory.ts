@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { request, type IncomingMessage } from 'node:http';
 import { parseArgs } from 'node:util';
 import { Httpd } from '../test/harness/httpd.ts';
 import { app } from '../test/harness/place.ts';
@@ -21,14 +21,16 @@ const block = Buffer.alloc(1 << 20, 'abcdefghijklmnopqrstuvwxyz012345');
 const httpd = await Httpd.start({
   logLevel: 'warn',
   accessLog: false,
-  limits: 'StartServers 1\nServerLimit 1\nThreadsPerChild 8\nThreadLimit 8\nMaxRequestWorkers 8\nMinSpareThreads 1\nMaxSpareThreads 8\n',
-  config: 'LimitRequestBody 0\nTSGIDaemonProcess echo\nTSGIScriptAlias /echo @APPS@/echo.js process-group=echo\n',
+  limits:
+    'StartServers 1\nServerLimit 1\nThreadsPerChild 8\nThreadLimit 8\nMaxRequestWorkers 8\nMinSpareThreads 1\nMaxSpareThreads 8\n',
+  config:
+    'LimitRequestBody 0\nTSGIDaemonProcess echo\nTSGIScriptAlias /echo @APPS@/echo.js process-group=echo\n',
 });
 
 async function upload(): Promise<void> {
   const hash = createHash('sha256');
   const req = request({ port: httpd.port, path: '/echo/hash', method: 'POST', agent: false });
-  const answer = once(req, 'response') as Promise<[import('node:http').IncomingMessage]>;
+  const answer = once(req, 'response') as Promise<[IncomingMessage]>;
   for (let i = 0; i < mib; i++) {
     hash.update(block);
     if (!req.write(block)) await once(req, 'drain');
@@ -37,13 +39,18 @@ async function upload(): Promise<void> {
   const [res] = await answer;
   let text = '';
   for await (const chunk of res) text += String(chunk);
-  if (text !== `${String(mib * block.length)} ${hash.digest('hex')}`) throw new Error(`upload: ${text}`);
+  if (text !== `${String(mib * block.length)} ${hash.digest('hex')}`)
+    throw new Error(`upload: ${text}`);
 }
 
 async function download(): Promise<void> {
-  const req = request({ port: httpd.port, path: `/echo/big?bytes=${String(mib * block.length)}`, agent: false });
+  const req = request({
+    port: httpd.port,
+    path: `/echo/big?bytes=${String(mib * block.length)}`,
+    agent: false,
+  });
   req.end();
-  const [res] = (await once(req, 'response')) as [import('node:http').IncomingMessage];
+  const [res] = (await once(req, 'response')) as [IncomingMessage];
   let length = 0;
   for await (const chunk of res) length += (chunk as Buffer).length;
   if (length !== mib * block.length) throw new Error(`download: ${String(length)}`);
@@ -68,9 +75,16 @@ try {
     }, 20);
     await act();
     clearInterval(watch);
-    rows.push([`${String(mib)} MiB ${what}`, ((peak[0] ?? 0) - before[0]).toFixed(1), ((peak[1] ?? 0) - before[1]).toFixed(1)]);
+    rows.push([
+      `${String(mib)} MiB ${what}`,
+      ((peak[0] ?? 0) - before[0]).toFixed(1),
+      ((peak[1] ?? 0) - before[1]).toFixed(1),
+    ]);
   }
-  const plain = spawn(process.execPath, [app('echo.js')], { env: { PATH: process.env['PATH'], PORT: '0' }, stdio: 'ignore' });
+  const plain = spawn(process.execPath, [app('echo.js')], {
+    env: { PATH: process.env['PATH'], PORT: '0' },
+    stdio: 'ignore',
+  });
   await waitFor(() => rssMiB(plain.pid ?? 0) > 30);
   let last = 0;
   await waitFor(() => {
@@ -80,8 +94,12 @@ try {
     return still;
   });
   plain.kill();
-  console.log(`\npeak growth of the resident set, MiB\n\n${table(['', 'Apache child', 'worker'], rows)}`);
-  console.log(`\nworker idle ${idleWorker.toFixed(1)} MiB, the same app by plain node ${last.toFixed(1)} MiB: ${(idleWorker - last).toFixed(1)} MiB more (node ${process.version})`);
+  console.log(
+    `\npeak growth of the resident set, MiB\n\n${table(['', 'Apache child', 'worker'], rows)}`,
+  );
+  console.log(
+    `\nworker idle ${idleWorker.toFixed(1)} MiB, the same app by plain node ${last.toFixed(1)} MiB: ${(idleWorker - last).toFixed(1)} MiB more (node ${process.version})`,
+  );
 } finally {
   await httpd.stop();
 }

@@ -9,17 +9,33 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ['a number below its range', 'TSGIDaemonProcess a processes=0', /processes.*expected.*1.*0/],
   ['a number above its range', 'TSGIDaemonProcess a cpu-priority=20', /cpu-priority=20.*19/],
   ['a number that is none', 'TSGIDaemonProcess a threads=many', /threads.*many/],
-  ['a duration without a known unit', 'TSGIDaemonProcess a queue-timeout=5y', /queue-timeout=5y.*ms/],
+  [
+    'a duration without a known unit',
+    'TSGIDaemonProcess a queue-timeout=5y',
+    /queue-timeout=5y.*ms/,
+  ],
   ['a duplicate group', 'TSGIDaemonProcess a\nTSGIDaemonProcess a', /a.*(already|duplicate)/i],
   ['an unknown user', 'TSGIDaemonProcess a user=no-such-user', /no-such-user/],
   ['uid 0', 'TSGIDaemonProcess a user=#0', /root|uid 0/],
   ['gid 0', 'TSGIDaemonProcess a group=#0', /gid 0|root/],
-  ['a group that nobody defined', 'TSGIScriptAlias / @APPS@/echo.js process-group=nope', /nope.*TSGIDaemonProcess/],
-  ['a group that nobody defined, for the server', 'TSGIProcessGroup nope\nTSGIScriptAlias / @APPS@/echo.js', /nope/],
+  [
+    'a group that nobody defined',
+    'TSGIScriptAlias / @APPS@/echo.js process-group=nope',
+    /nope.*TSGIDaemonProcess/,
+  ],
+  [
+    'a group that nobody defined, for the server',
+    'TSGIProcessGroup nope\nTSGIScriptAlias / @APPS@/echo.js',
+    /nope/,
+  ],
   ['a missing script', 'TSGIScriptAlias / @APPS@/no-such-file.js', /no-such-file\.js/],
   ['a script that is a directory', 'TSGIScriptAlias / @APPS@', /regular file/],
   ['a relative node', 'TSGINode node', /absolute/],
-  ['a missing node', 'TSGINode /no/such/node\nTSGIScriptAlias / @APPS@/echo.js', /\/no\/such\/node/],
+  [
+    'a missing node',
+    'TSGINode /no/such/node\nTSGIScriptAlias / @APPS@/echo.js',
+    /\/no\/such\/node/,
+  ],
   ['a pattern without a literal root', 'TSGIScriptAliasMatch ^/(.*)$ /$1', /script-root/],
   ['an unknown alias option', 'TSGIScriptAlias / @APPS@/echo.js group=x', /group/],
 ];
@@ -75,7 +91,8 @@ TSGIScriptAlias / @APPS@/echo.js process-group=all application-group=%{GLOBAL} p
 
 describe('a broken configuration at a restart', () => {
   it('does not stop httpd: the group answers 503 with an id, the others serve on', async () => {
-    const good = 'TSGIDaemonProcess good\nTSGIScriptAlias /good @APPS@/callable.js process-group=good\n';
+    const good =
+      'TSGIDaemonProcess good\nTSGIScriptAlias /good @APPS@/callable.js process-group=good\n';
     const httpd = await Httpd.start({ config: good });
     try {
       expect((await httpd.ask('/good')).status).to.equal(200);

@@ -22,7 +22,11 @@ describe('the processes of a group', () => {
   it('carry their names in ps', async () => {
     await waitFor(() => workers().length === 2);
     expect(supervisor()).to.have.length(1);
-    expect(workers().map((p) => p.title).sort()).to.deep.equal(['tsgi: worker site/0', 'tsgi: worker site/1']);
+    expect(
+      workers()
+        .map((p) => p.title)
+        .sort(),
+    ).to.deep.equal(['tsgi: worker site/0', 'tsgi: worker site/1']);
     expect(httpd.processes(/^tsgi: log/)).to.have.length(1);
   });
 
@@ -33,7 +37,9 @@ describe('the processes of a group', () => {
     process.kill(victim, 'SIGKILL');
     await waitFor(() => workers().length === 2 && !processOf(victim));
     expect((await httpd.ask('/hello')).status).to.equal(200);
-    await waitFor(() => httpd.log.matching(/TSGI05\d\d.*SIGKILL/).length === 1, { what: 'the line that tells it' });
+    await waitFor(() => httpd.log.matching(/TSGI05\d\d.*SIGKILL/).length === 1, {
+      what: 'the line that tells it',
+    });
   });
 
   it('are replaced when the supervisor is killed', async () => {
@@ -51,7 +57,9 @@ describe('the processes of a group', () => {
     expect(ours.length).to.equal(4);
     const children = httpd.processes(/apache2|httpd/);
     process.kill(httpd.pid, 'SIGKILL');
-    await waitFor(() => ours.every((p) => processOf(p.pid)?.title !== p.title), { timeoutMs: 5000 });
+    await waitFor(() => ours.every((p) => processOf(p.pid)?.title !== p.title), {
+      timeoutMs: 5000,
+    });
     for (const child of children) process.kill(child.pid, 'SIGKILL');
   });
 
@@ -72,9 +80,13 @@ describe('the processes of a group', () => {
     expect(env['COLOUR']).to.equal('green');
     expect(env['TSGI_HOSTED']).to.equal('1');
     expect(env).to.have.property('HOME');
-    expect(Object.keys(env).filter((k) => k.startsWith('APACHE') || k.startsWith('npm_'))).to.deep.equal([]);
+    expect(
+      Object.keys(env).filter((k) => k.startsWith('APACHE') || k.startsWith('npm_')),
+    ).to.deep.equal([]);
     const pid = Number((await httpd.ask('/pid')).body);
-    const files = Object.values(fdsOf(pid)).filter((f) => f.startsWith('/') && !f.startsWith('/dev/'));
+    const files = Object.values(fdsOf(pid)).filter(
+      (f) => f.startsWith('/') && !f.startsWith('/dev/'),
+    );
     expect(files.filter((f) => f.includes('.log'))).to.deep.equal([]);
   });
 });

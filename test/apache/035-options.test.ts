@@ -13,7 +13,7 @@ describe('options of a group', () => {
     inspectPort = await freePort();
     httpd = await Httpd.prepare({
       config: `
-TSGIDaemonProcess named display-name=shop-%{GROUP} processes=2 locale=C.UTF-8 limit-processes=4000 limit-files=200 cpu-priority=7
+TSGIDaemonProcess named display-name=shop-%{GROUP} processes=2 locale=C.UTF-8 limit-processes=4000 limit-files=200 cpu-priority=19
 TSGIScriptAlias /named @APPS@/entry.cjs process-group=named
 TSGIDaemonProcess wrapped node=@ROOT@/apps/node-wrapper node-args=--no-warnings node-args=--stack-size=900
 TSGIScriptAlias /wrapped @APPS@/entry.cjs process-group=wrapped
@@ -41,7 +41,10 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
 </VirtualHost>
 `,
     });
-    const wrapper = httpd.write('node-wrapper', `#!/bin/sh\nWRAPPED=1 exec ${sanitizedNode(httpd.dir, process.execPath)} "$@"\n`);
+    const wrapper = httpd.write(
+      'node-wrapper',
+      `#!/bin/sh\nWRAPPED=1 exec ${sanitizedNode(httpd.dir, process.execPath)} "$@"\n`,
+    );
     chmodSync(wrapper, 0o755);
     httpd.write(
       'slow.js',
@@ -55,8 +58,14 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
        };`,
     );
     mkdirSync(join(httpd.dir, 'apps', 'allowed'));
-    httpd.write('allowed/fine.js', "exports.application = (e, start) => { start('200 OK', []); return 'fine' }");
-    httpd.write('outside.js', "exports.application = (e, start) => { start('200 OK', []); return 'outside' }");
+    httpd.write(
+      'allowed/fine.js',
+      "exports.application = (e, start) => { start('200 OK', []); return 'fine' }",
+    );
+    httpd.write(
+      'outside.js',
+      "exports.application = (e, start) => { start('200 OK', []); return 'outside' }",
+    );
     symlinkSync('../outside.js', join(httpd.dir, 'apps', 'allowed', 'link.js'));
     await httpd.start();
     httpd.log.allow('Debugger|inspector|For help, see: '); // node's own words on stderr, in all versions
@@ -65,12 +74,20 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
 
   const main = (path: string) => httpd.ask(path, { headers: { Host: 'localhost' } });
   const entry = async (path: string, host = 'localhost') =>
-    JSON.parse((await httpd.ask(path, { headers: { Host: host } })).body) as Record<string, unknown>;
+    JSON.parse((await httpd.ask(path, { headers: { Host: host } })).body) as Record<
+      string,
+      unknown
+    >;
 
   it('display-name, with %{GROUP}, is what ps shows', async () => {
     await entry('/named');
     await waitFor(() => httpd.processes(/^shop-\(tsgi:named\)/).length === 3);
-    expect(httpd.processes(/^shop-\(tsgi:named\)/).map((p) => p.title).sort()).to.deep.equal(['shop-(tsgi:named)', 'shop-(tsgi:named)/0', 'shop-(tsgi:named)/1']);
+    expect(
+      httpd
+        .processes(/^shop-\(tsgi:named\)/)
+        .map((p) => p.title)
+        .sort(),
+    ).to.deep.equal(['shop-(tsgi:named)', 'shop-(tsgi:named)/0', 'shop-(tsgi:named)/1']);
   });
 
   it('locale, limits and priority reach the worker', async () => {
@@ -79,7 +96,11 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
     expect(read('limits')).to.match(/Max open files\s+200\s+200/);
     expect(read('limits')).to.match(/Max processes\s+4000\s+4000/);
     expect(read('environ')).to.contain('LC_ALL=C.UTF-8');
-    expect(read('stat').slice(read('stat').lastIndexOf(')') + 2).split(' ')[16]).to.equal('7');
+    expect(
+      read('stat')
+        .slice(read('stat').lastIndexOf(')') + 2)
+        .split(' ')[16],
+    ).to.equal('19');
   });
 
   it('node and node-args choose the binary and its arguments, TSGINode that of a virtual host', async () => {
@@ -98,9 +119,11 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
         new Promise<string>((resolve, reject) => {
           request({ port: inspectPort, path: '/json/version', agent: false }, (res) => {
             let text = '';
-            res.on('data', (c: Buffer) => (text += c.toString())).on('end', () => {
-              resolve(text);
-            });
+            res
+              .on('data', (c: Buffer) => (text += c.toString()))
+              .on('end', () => {
+                resolve(text);
+              });
           })
             .on('error', reject)
             .end();
@@ -112,7 +135,12 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
   it('concurrency bounds what a worker has in hand; the rest waits and is served', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => main('/one')));
     expect(answers.map((a) => a.status)).to.deep.equal(Array.from({ length: 8 }, () => 200));
-    expect(answers.map((a) => a.body).sort().at(-1)).to.equal('1');
+    expect(
+      answers
+        .map((a) => a.body)
+        .sort()
+        .at(-1),
+    ).to.equal('1');
   });
 
   it('script-root bounds what a pattern may run, symbolic links included', async () => {
@@ -132,6 +160,8 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
   });
 
   it('leave nothing in the runtime directory that another user could use', () => {
-    expect(readdirSync(join(httpd.dir, 'run')).filter((name) => name.endsWith('.sock'))).to.deep.equal([]);
+    expect(
+      readdirSync(join(httpd.dir, 'run')).filter((name) => name.endsWith('.sock')),
+    ).to.deep.equal([]);
   });
 });

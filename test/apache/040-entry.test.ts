@@ -40,24 +40,37 @@ TSGIScriptAliasMatch ^/any/([a-z]+) @ROOT@/apps/any/$1.js
 const shapes: Record<string, string> = {
   'function.js': "module.exports = (req, res) => res.end('function ' + req.url)",
   'default.mjs': "export default function app(req, res) { res.end('default ' + req.url) }",
-  'server.js': "module.exports = require('node:http').createServer((req, res) => res.end('server ' + req.url))",
-  'express.js': "const app = require('express')(); app.get('/x', (req, res) => res.send('express ' + req.ip)); module.exports = app",
-  'koa.js': "const Koa = require('koa'); const app = new Koa(); app.use((ctx) => { ctx.body = 'koa ' + ctx.path }); module.exports = app",
-  'fastify.js': "const app = require('fastify')(); app.get('/x', async () => 'fastify'); module.exports = app",
-  'hono.mjs': "import { Hono } from 'hono'; const app = new Hono(); app.get('/x', (c) => c.text('hono')); export default app",
-  'late.js': "setTimeout(() => require('node:http').createServer((req, res) => res.end('late')).listen(3000), 300)",
-  'two.js': "const http = require('node:http'); http.createServer((q, s) => s.end('first')).listen(8080); http.createServer((q, s) => s.end('second')).listen(0, '127.0.0.1')",
-  'cluster.js': "const cluster = require('node:cluster'); if (cluster.isPrimary) { cluster.fork(); cluster.fork() } else require('node:http').createServer((q, s) => s.end('cluster')).listen(3000)",
-  'one.js': "exports.application = (e, start) => { start('200 OK', []); return ['one ' + process.pid] }",
-  'other.mjs': "export const application = (e, start) => { start('200 OK', []); return ['other ' + process.pid] }",
-  'any/first.js': "exports.application = (e, start) => { start('200 OK', []); return ['any first ' + e.SCRIPT_NAME + '|' + e.PATH_INFO] }",
-  'any/second.js': "exports.application = (e, start) => { start('200 OK', []); return ['any second'] }",
+  'server.js':
+    "module.exports = require('node:http').createServer((req, res) => res.end('server ' + req.url))",
+  'express.js':
+    "const app = require('express')(); app.get('/x', (req, res) => res.send('express ' + req.ip)); module.exports = app",
+  'koa.js':
+    "const Koa = require('koa'); const app = new Koa(); app.use((ctx) => { ctx.body = 'koa ' + ctx.path }); module.exports = app",
+  'fastify.js':
+    "const app = require('fastify')(); app.get('/x', async () => 'fastify'); module.exports = app",
+  'hono.mjs':
+    "import { Hono } from 'hono'; const app = new Hono(); app.get('/x', (c) => c.text('hono')); export default app",
+  'late.js':
+    "setTimeout(() => require('node:http').createServer((req, res) => res.end('late')).listen(3000), 300)",
+  'two.js':
+    "const http = require('node:http'); http.createServer((q, s) => s.end('first')).listen(8080); http.createServer((q, s) => s.end('second')).listen(0, '127.0.0.1')",
+  'cluster.js':
+    "const cluster = require('node:cluster'); if (cluster.isPrimary) { cluster.fork(); cluster.fork() } else require('node:http').createServer((q, s) => s.end('cluster')).listen(3000)",
+  'one.js':
+    "exports.application = (e, start) => { start('200 OK', []); return ['one ' + process.pid] }",
+  'other.mjs':
+    "export const application = (e, start) => { start('200 OK', []); return ['other ' + process.pid] }",
+  'any/first.js':
+    "exports.application = (e, start) => { start('200 OK', []); return ['any first ' + e.SCRIPT_NAME + '|' + e.PATH_INFO] }",
+  'any/second.js':
+    "exports.application = (e, start) => { start('200 OK', []); return ['any second'] }",
   'app.env': 'FROM_FILE="two words"\n',
 };
 
 describe('loading the entry', () => {
   let httpd: Httpd;
-  const json = async (path: string) => JSON.parse((await httpd.ask(path)).body) as Record<string, unknown>;
+  const json = async (path: string) =>
+    JSON.parse((await httpd.ask(path)).body) as Record<string, unknown>;
 
   before(async function () {
     httpd = await Httpd.prepare({ config });

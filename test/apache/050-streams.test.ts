@@ -81,7 +81,8 @@ describe('bodies', () => {
   });
   after(() => httpd.stop());
 
-  const eventsOf = async (id: string) => JSON.parse((await httpd.ask(`/stream/events?id=${id}`)).body) as string[];
+  const eventsOf = async (id: string) =>
+    JSON.parse((await httpd.ask(`/stream/events?id=${id}`)).body) as string[];
 
   it('go up and down whole, sized and chunked', async () => {
     const block = Buffer.alloc(100_000, 'mod_tsgi ');
@@ -93,7 +94,11 @@ describe('bodies', () => {
     }
     const chunked = await httpd.ask('/echo/hash', { method: 'POST', body: chunks() });
     expect(chunked.body).to.equal(expected);
-    const sized = await httpd.ask('/echo/hash', { method: 'PUT', headers: { 'Content-Length': 5_000_000 }, body: chunks() });
+    const sized = await httpd.ask('/echo/hash', {
+      method: 'PUT',
+      headers: { 'Content-Length': 5_000_000 },
+      body: chunks(),
+    });
     expect(sized.body).to.equal(expected);
     const down = await httpd.ask('/echo/big?bytes=5000001');
     expect(down.complete).to.equal(true);
@@ -140,10 +145,13 @@ describe('bodies', () => {
   });
 
   it('wait for a client that does not read', async () => {
-    const conn = await httpd.raw('GET /stream/endless?id=endless HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    const conn = await httpd.raw(
+      'GET /stream/endless?id=endless HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    );
     conn.socket.pause();
     await waitFor(async () => (await eventsOf('endless')).includes('endless'));
-    const sent = async () => JSON.parse((await httpd.ask('/stream/events?id=sent')).body) as unknown as number;
+    const sent = async () =>
+      JSON.parse((await httpd.ask('/stream/events?id=sent')).body) as unknown as number;
     let last = -1;
     await waitFor(async () => {
       const now = await sent();
@@ -180,7 +188,8 @@ describe('bodies', () => {
 
   it('need not be read: an early answer is delivered while the upload goes on', async () => {
     const conn = await httpd.raw(
-      'POST /stream/early?id=early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n' + 'x'.repeat(1000),
+      'POST /stream/early?id=early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n' +
+        'x'.repeat(1000),
     );
     await waitFor(() => conn.received().includes('too much'), { what: conn.received() });
     expect(conn.received()).to.match(/^HTTP\/1\.1 413/);

@@ -89,13 +89,17 @@ describe('the environ of a TSGI callable', () => {
   it('holds headers, repeats joined, without those that could be forged', async () => {
     const env = await get('/app', {
       'X-Thing': ['one', 'two'],
-      'Cookie': 'a=1; b=2',
-      'Proxy': 'http://attacker/',
-      'Under_Score': 'x',
-      '__proto__': 'x',
+      Cookie: 'a=1; b=2',
+      Proxy: 'http://attacker/',
+      Under_Score: 'x',
+      __proto__: 'x',
       'Content-Type': 'text/x',
     });
-    expect(env).to.deep.include({ HTTP_X_THING: 'one, two', HTTP_COOKIE: 'a=1; b=2', CONTENT_TYPE: 'text/x' });
+    expect(env).to.deep.include({
+      HTTP_X_THING: 'one, two',
+      HTTP_COOKIE: 'a=1; b=2',
+      CONTENT_TYPE: 'text/x',
+    });
     expect(env).to.not.have.any.keys('HTTP_PROXY', 'HTTP_UNDER_SCORE', 'HTTP___PROTO__');
   });
 
@@ -113,10 +117,16 @@ describe('the environ of a TSGI callable', () => {
   });
 
   it('passes Authorization when Apache did not use it, or is told to', async () => {
-    expect(await get('/app', { Authorization: 'Bearer x' })).to.deep.include({ HTTP_AUTHORIZATION: 'Bearer x' });
+    expect(await get('/app', { Authorization: 'Bearer x' })).to.deep.include({
+      HTTP_AUTHORIZATION: 'Bearer x',
+    });
     const auth = `Basic ${Buffer.from('user:secret').toString('base64')}`;
-    expect(await get('/app/passed', { Authorization: auth })).to.deep.include({ HTTP_AUTHORIZATION: auth });
-    expect(await get('/app/never', { Authorization: 'Bearer x' })).to.not.have.property('HTTP_AUTHORIZATION');
+    expect(await get('/app/passed', { Authorization: auth })).to.deep.include({
+      HTTP_AUTHORIZATION: auth,
+    });
+    expect(await get('/app/never', { Authorization: 'Bearer x' })).to.not.have.property(
+      'HTTP_AUTHORIZATION',
+    );
   });
 
   it('is refused by Require before the app sees anything', async () => {
@@ -129,7 +139,11 @@ describe('the environ of a TSGI callable', () => {
     expect(shown['remoteAddress']).to.equal('127.0.0.1');
     expect(shown['remotePort']).to.be.a('number').that.is.greaterThan(0);
     expect(shown['rawHeaders']).to.include('X-Mixed-Case');
-    expect(shown['tsgi']).to.deep.include({ processGroup: 'env', scriptName: '/node', mode: 'daemon' });
+    expect(shown['tsgi']).to.deep.include({
+      processGroup: 'env',
+      scriptName: '/node',
+      mode: 'daemon',
+    });
     expect(shown).to.have.nested.property('tsgi.env.DEPLOYMENT', 'staging');
   });
 

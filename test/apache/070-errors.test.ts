@@ -58,8 +58,13 @@ describe('an app that cannot be loaded', () => {
   });
 
   it('serves as soon as it is mended', async () => {
-    httpd.write('throws.js', "exports.application = (e, start) => { start('200 OK', []); return ['mended'] }");
-    await waitFor(async () => (await httpd.ask('/throws.js')).body === 'mended', { timeoutMs: 35_000 });
+    httpd.write(
+      'throws.js',
+      "exports.application = (e, start) => { start('200 OK', []); return ['mended'] }",
+    );
+    await waitFor(async () => (await httpd.ask('/throws.js')).body === 'mended', {
+      timeoutMs: 35_000,
+    });
   });
 });
 
@@ -120,7 +125,14 @@ describe('an app that misbehaves', () => {
     httpd.write('fetch.mjs', fetchHandler);
     httpd.write('server.js', server);
     await httpd.start();
-    httpd.log.allow('TSGI0[1257]', 'to stderr', 'uncaught', 'inside', /\d+ err\]/, /\[default:\S+ \d+\]/);
+    httpd.log.allow(
+      'TSGI0[1257]',
+      'to stderr',
+      'uncaught',
+      'inside',
+      /\d+ err\]/,
+      /\[default:\S+ \d+\]/,
+    );
   });
   after(() => httpd.stop());
 
@@ -129,11 +141,16 @@ describe('an app that misbehaves', () => {
       const answer = await httpd.ask(`/callable${path}`);
       expect(answer.status).to.equal(500);
       expect(answer.body).to.equal('the page for 500');
-      const id = await waitFor(() =>
-        new RegExp(`GET /callable${path} 500 (\\S+)`).exec(readFileSync(`${httpd.dir}/ids.log`, 'utf8'))?.[1],
+      const id = await waitFor(
+        () =>
+          new RegExp(`GET /callable${path} 500 (\\S+)`).exec(
+            readFileSync(`${httpd.dir}/ids.log`, 'utf8'),
+          )?.[1],
       );
       expect(id).to.not.equal('-');
-      expect(httpd.log.lines().some((line) => line.includes('TSGI') && line.includes(id))).to.equal(true);
+      expect(httpd.log.lines().some((line) => line.includes('TSGI') && line.includes(id))).to.equal(
+        true,
+      );
       expect((await httpd.ask('/callable/fine')).body).to.equal('fine');
     });
   }

@@ -50,7 +50,10 @@ describe("Apache's modules in front of an app", () => {
     mkdirSync(`${docs}/media`);
     writeFileSync(`${docs}/media/file.txt`, 'media');
     mkdirSync(`${docs}/ssi`);
-    writeFileSync(`${docs}/ssi/index.html`, 'before <!--#include virtual="/page/included" --> after');
+    writeFileSync(
+      `${docs}/ssi/index.html`,
+      'before <!--#include virtual="/page/included" --> after',
+    );
     await httpd.start();
     httpd.log.allow('AH01630', 'TSGI0023'); // client denied by server configuration
   });
@@ -69,7 +72,9 @@ describe("Apache's modules in front of an app", () => {
   it('change headers on both ways (mod_headers)', async () => {
     const answer = await httpd.ask('/app/show');
     expect(answer.headers['x-front']).to.equal('yes');
-    expect((JSON.parse(answer.body) as { headers: object }).headers).to.include({ 'x-added': 'by Apache' });
+    expect((JSON.parse(answer.body) as { headers: object }).headers).to.include({
+      'x-added': 'by Apache',
+    });
   });
 
   it('deny before it is called (Require, mod_rewrite F)', async () => {
@@ -84,18 +89,30 @@ describe("Apache's modules in front of an app", () => {
   });
 
   it('include it (mod_include)', async () => {
-    expect((await httpd.ask('/ssi/index.html')).body).to.match(/^before <p>\/included.*<\/p> after$/);
+    expect((await httpd.ask('/ssi/index.html')).body).to.match(
+      /^before <p>\/included.*<\/p> after$/,
+    );
   });
 
   it('compress its answers (mod_deflate)', async () => {
     const body = await new Promise<Buffer>((resolve, reject) => {
-      request({ port: httpd.port, path: '/page/zip', headers: { 'Accept-Encoding': 'gzip' }, agent: false }, (res) => {
-        expect(res.headers['content-encoding']).to.equal('gzip');
-        const chunks: Buffer[] = [];
-        res.on('data', (c: Buffer) => chunks.push(c)).on('end', () => {
-          resolve(Buffer.concat(chunks));
-        });
-      })
+      request(
+        {
+          port: httpd.port,
+          path: '/page/zip',
+          headers: { 'Accept-Encoding': 'gzip' },
+          agent: false,
+        },
+        (res) => {
+          expect(res.headers['content-encoding']).to.equal('gzip');
+          const chunks: Buffer[] = [];
+          res
+            .on('data', (c: Buffer) => chunks.push(c))
+            .on('end', () => {
+              resolve(Buffer.concat(chunks));
+            });
+        },
+      )
         .on('error', reject)
         .end();
     });

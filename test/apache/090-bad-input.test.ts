@@ -41,17 +41,23 @@ describe('bad input from clients', () => {
   });
 
   it('a header block over the limit is refused by Apache', async () => {
-    expect(await send(`GET /echo/show HTTP/1.1\r\n${'X: y\r\n'.repeat(200)}Z: z`)).to.match(/^HTTP\/1\.1 400/);
+    expect(await send(`GET /echo/show HTTP/1.1\r\n${'X: y\r\n'.repeat(200)}Z: z`)).to.match(
+      /^HTTP\/1\.1 400/,
+    );
   });
 
   it('a value of 0 bytes and one of 64 KiB arrive as they are', async () => {
-    const { headers } = await shown(`GET /echo/show HTTP/1.1\r\nX-Empty:\r\nX-Long: ${'v'.repeat(65536)}`);
+    const { headers } = await shown(
+      `GET /echo/show HTTP/1.1\r\nX-Empty:\r\nX-Long: ${'v'.repeat(65536)}`,
+    );
     expect(headers['x-empty']).to.equal('');
     expect(headers['x-long']).to.have.length(65536);
   });
 
   it('headers named __proto__, Proxy or with an underscore do not arrive', async () => {
-    const { rawHeaders } = await shown('GET /echo/show HTTP/1.1\r\n__proto__: x\r\nProxy: x\r\nX_Under: x\r\nX-Fine: x');
+    const { rawHeaders } = await shown(
+      'GET /echo/show HTTP/1.1\r\n__proto__: x\r\nProxy: x\r\nX_Under: x\r\nX-Fine: x',
+    );
     const names = rawHeaders.filter((_, i) => i % 2 === 0);
     expect(names).to.include('X-Fine');
     expect(names).to.not.include.members(['__proto__']);
@@ -59,7 +65,12 @@ describe('bad input from clients', () => {
     expect(names).to.not.include.members(['X_Under']);
   });
 
-  for (const target of ['/echo/show?%2F', '/echo/show?a=%5C..', '/echo/show?//;', '/echo/show?%25%3F']) {
+  for (const target of [
+    '/echo/show?%2F',
+    '/echo/show?a=%5C..',
+    '/echo/show?//;',
+    '/echo/show?%25%3F',
+  ]) {
     it(`the query of ${target} arrives byte for byte`, async () => {
       const { url } = await shown(`GET ${target} HTTP/1.1`);
       expect(url).to.equal(target.slice('/echo'.length));
@@ -77,12 +88,16 @@ describe('bad input from clients', () => {
     ['/echo/%zz', 400],
   ] as const) {
     it(`the path ${target} is answered ${String(status)}`, async () => {
-      expect(await send(`GET ${target} HTTP/1.1`)).to.match(new RegExp(`^HTTP/1\\.1 ${String(status)}`));
+      expect(await send(`GET ${target} HTTP/1.1`)).to.match(
+        new RegExp(`^HTTP/1\\.1 ${String(status)}`),
+      );
     });
   }
 
   it('a body that is shorter than its Content-Length is no request that the app completes', async () => {
-    const conn = await httpd.raw('POST /echo/hash HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nshort');
+    const conn = await httpd.raw(
+      'POST /echo/hash HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nshort',
+    );
     conn.socket.end();
     await conn.closed;
     conn.socket.destroy();
@@ -103,9 +118,12 @@ describe('bad input from clients', () => {
   });
 
   it('a bad chunk size is a 400', async () => {
-    expect(await send('POST /echo/hash HTTP/1.1\r\nTransfer-Encoding: chunked', 'zz\r\nabc\r\n0\r\n\r\n')).to.match(
-      /^HTTP\/1\.1 400/,
-    );
+    expect(
+      await send(
+        'POST /echo/hash HTTP/1.1\r\nTransfer-Encoding: chunked',
+        'zz\r\nabc\r\n0\r\n\r\n',
+      ),
+    ).to.match(/^HTTP\/1\.1 400/);
   });
 
   it('Content-Length beside Transfer-Encoding smuggles no second request', async () => {
@@ -118,16 +136,22 @@ describe('bad input from clients', () => {
 
   it('a client that resets in the middle of an upload or a download harms nobody', async () => {
     for (let i = 0; i < 20; i++) {
-      const up = await httpd.raw('POST /echo/hash HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000\r\n\r\nxxx');
+      const up = await httpd.raw(
+        'POST /echo/hash HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000\r\n\r\nxxx',
+      );
       up.socket.resetAndDestroy();
-      const down = await httpd.raw('GET /echo/big?bytes=10000000 HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      const down = await httpd.raw(
+        'GET /echo/big?bytes=10000000 HTTP/1.1\r\nHost: localhost\r\n\r\n',
+      );
       await waitFor(() => down.received().length > 0);
       down.socket.resetAndDestroy();
     }
   });
 
   it('Connection cannot remove what Apache adds or relies on', async () => {
-    const text = await send('GET /echo/show HTTP/1.1\r\nConnection: X-Drop, Host\r\nX-Drop: 1\r\nX-Keep: 1');
+    const text = await send(
+      'GET /echo/show HTTP/1.1\r\nConnection: X-Drop, Host\r\nX-Drop: 1\r\nX-Keep: 1',
+    );
     expect(text).to.match(/"x-keep":"1"/);
     expect(text).to.match(/"host":"localhost"/);
     expect(text).to.not.match(/"x-drop"/);

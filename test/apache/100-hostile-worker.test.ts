@@ -2,7 +2,11 @@ import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
 import { waitFor } from '../harness/wait.ts';
 
-const frame = (type: number, payload: string | Buffer = '', { flags = 0, pad = 0, length }: { flags?: number; pad?: number; length?: number } = {}) => {
+const frame = (
+  type: number,
+  payload: string | Buffer = '',
+  { flags = 0, pad = 0, length }: { flags?: number; pad?: number; length?: number } = {},
+) => {
   const body = Buffer.from(payload);
   const header = Buffer.alloc(8);
   header.writeUInt32LE(length ?? body.length, 0);
@@ -15,7 +19,7 @@ const frame = (type: number, payload: string | Buffer = '', { flags = 0, pad = 0
 /** What a hostile worker says instead of an answer. */
 const nonsense: Record<string, string> = {
   'text that is no frame': Buffer.from('HTTP/1.1 200 OK\r\n\r\nhello world').toString('hex'),
-  'zeros': '00'.repeat(64),
+  zeros: '00'.repeat(64),
   'a frame of 4 GiB': frame(0x46, '', { length: 0xffffffff }),
   'a DATA frame over its limit': frame(0x46, '', { length: 256 * 1024 + 1 }),
   'an unknown type': frame(0x7f),
@@ -26,7 +30,10 @@ const nonsense: Record<string, string> = {
   'DATA before the head': frame(0x46, 'body without a head'),
   'END before the head': frame(0x47),
   'a RESPONSE that is cut off inside': frame(0x45, 'ab'),
-  'a RESPONSE of random bytes': frame(0x45, Buffer.from(Array.from({ length: 200 }, (_, i) => (i * 37) & 0xff))),
+  'a RESPONSE of random bytes': frame(
+    0x45,
+    Buffer.from(Array.from({ length: 200 }, (_, i) => (i * 37) & 0xff)),
+  ),
   'an empty frame of type 0': frame(0),
   'GOAWAY and then nonsense': frame(0x4c) + 'ff'.repeat(20),
 };
@@ -41,7 +48,8 @@ TSGIScriptAlias /bad @APPS@/hostile.js process-group=hostile
 TSGIScriptAlias /good @APPS@/callable.js
 ErrorDocument 502 "the page for 502"`,
       // One child, so that the connections that were spoilt meanwhile are swept together.
-      limits: 'StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 16\n',
+      limits:
+        'StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 16\n',
     });
     httpd.log.allow('TSGI0', 'hostile');
     await waitFor(() => httpd.processes(/apache2|httpd/).length === 1);
@@ -53,13 +61,21 @@ ErrorDocument 502 "the page for 502"`,
 
   for (const [what, hex] of Object.entries(nonsense)) {
     it(`(${what}) is a 502, and the Apache child lives`, async () => {
-      const children = httpd.processes(/apache2|httpd/).map((p) => p.pid).sort();
+      const children = httpd
+        .processes(/apache2|httpd/)
+        .map((p) => p.pid)
+        .sort();
       const answer = await httpd.ask(`/bad/x?hex=${hex}`);
       expect(answer.status).to.equal(502);
       expect(answer.body).to.equal('the page for 502');
       expect((await httpd.ask('/good')).status).to.equal(200);
       await recovered();
-      expect(httpd.processes(/apache2|httpd/).map((p) => p.pid).sort()).to.deep.equal(children);
+      expect(
+        httpd
+          .processes(/apache2|httpd/)
+          .map((p) => p.pid)
+          .sort(),
+      ).to.deep.equal(children);
     });
   }
 

@@ -8,7 +8,8 @@ import { isRoot } from '../harness/place.ts';
 import { fdsOf, processOf, statusOf } from '../harness/processes.ts';
 import { waitFor } from '../harness/wait.ts';
 
-const idOf = (user: string, flag = '-u') => Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
+const idOf = (user: string, flag = '-u') =>
+  Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
 
 // Users switch only under root; `npm test` as an ordinary user leaves this suite out and says so.
 if (isRoot) {
@@ -31,7 +32,10 @@ TSGIScriptAlias /implicit @APPS@/entry.cjs`,
       // A private directory: only anna may enter it, Apache's user may not read the script.
       const dir = join(httpd.dir, 'apps', 'anna');
       mkdirSync(dir);
-      writeFileSync(join(dir, 'index.cjs'), readFileSync(join(import.meta.dirname, '../apps/entry.cjs')));
+      writeFileSync(
+        join(dir, 'index.cjs'),
+        readFileSync(join(import.meta.dirname, '../apps/entry.cjs')),
+      );
       chownSync(dir, idOf(anna), idOf(anna, '-g'));
       chownSync(join(dir, 'index.cjs'), idOf(anna), idOf(anna, '-g'));
       chmodSync(join(dir, 'index.cjs'), 0o600);
@@ -41,7 +45,12 @@ TSGIScriptAlias /implicit @APPS@/entry.cjs`,
     after(() => httpd.stop());
 
     const entry = async (path: string) =>
-      JSON.parse((await httpd.ask(path)).body) as { uid: number; gid: number; groups: number[]; umask: number };
+      JSON.parse((await httpd.ask(path)).body) as {
+        uid: number;
+        gid: number;
+        groups: number[];
+        umask: number;
+      };
     const pidOf = async (path: string, title: RegExp) => {
       await httpd.ask(path);
       return (await waitFor(() => httpd.processes(title)[0])).pid;
@@ -60,7 +69,11 @@ TSGIScriptAlias /implicit @APPS@/entry.cjs`,
       const uid = String(idOf(bert));
       const status = statusOf(pid);
       expect(status['Uid']?.split('\t')).to.deep.equal([uid, uid, uid, uid]);
-      expect(status).to.include({ NoNewPrivs: '1', CapEff: '0000000000000000', CapPrm: '0000000000000000' });
+      expect(status).to.include({
+        NoNewPrivs: '1',
+        CapEff: '0000000000000000',
+        CapPrm: '0000000000000000',
+      });
       const supervisor = httpd.processes(/^tsgi: supervisor bert/)[0]?.pid ?? 0;
       expect(statusOf(supervisor)['Uid']?.split('\t')).to.deep.equal([uid, uid, uid, uid]);
       expect(statusOf(supervisor)).to.include({ NoNewPrivs: '1', CapEff: '0000000000000000' });
@@ -72,9 +85,15 @@ TSGIScriptAlias /implicit @APPS@/entry.cjs`,
     });
 
     it('honour resource limits and priority', async () => {
-      const limits = readFileSync(`/proc/${String(await pidOf('/anna', /^tsgi: worker anna\/0/))}/limits`, 'utf8');
+      const limits = readFileSync(
+        `/proc/${String(await pidOf('/anna', /^tsgi: worker anna\/0/))}/limits`,
+        'utf8',
+      );
       expect(limits).to.match(/Max open files\s+300\s/);
-      const stat = readFileSync(`/proc/${String(await pidOf('/bert', /^tsgi: worker bert\/0/))}/stat`, 'utf8');
+      const stat = readFileSync(
+        `/proc/${String(await pidOf('/bert', /^tsgi: worker bert\/0/))}/stat`,
+        'utf8',
+      );
       expect(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]).to.equal('3');
     });
 
@@ -86,10 +105,16 @@ TSGIScriptAlias /implicit @APPS@/entry.cjs`,
     it('hold no file descriptor of Apache or of another group', async () => {
       for (const title of [/^tsgi: worker anna\/0/, /^tsgi: supervisor anna/]) {
         const fds = fdsOf(await pidOf('/anna', title));
-        const files = Object.values(fds).filter((f) => f.startsWith('/') && !f.startsWith('/dev/null'));
-        expect(files.filter((f) => /\.log|httpd/.test(f)), title.source).to.deep.equal([]);
+        const files = Object.values(fds).filter(
+          (f) => f.startsWith('/') && !f.startsWith('/dev/null'),
+        );
+        expect(
+          files.filter((f) => /\.log|httpd/.test(f)),
+          title.source,
+        ).to.deep.equal([]);
       }
-      const links = (pid: number) => new Set(Object.values(fdsOf(pid)).filter((f) => /^(socket|pipe):/.test(f)));
+      const links = (pid: number) =>
+        new Set(Object.values(fdsOf(pid)).filter((f) => /^(socket|pipe):/.test(f)));
       const mine = links(await pidOf('/anna', /^tsgi: supervisor anna/));
       const theirs = links(await pidOf('/bert', /^tsgi: supervisor bert/));
       expect([...mine].filter((f) => theirs.has(f))).to.deep.equal([]);
@@ -113,7 +138,10 @@ TSGIScriptAlias /implicit @APPS@/entry.cjs`,
       const socket = connect(`/proc/${String(parent)}/fd/${String(fd)}`);
       const chunks: Buffer[] = [];
       let closed = false;
-      socket.on('data', (c: Buffer) => chunks.push(c)).on('close', () => (closed = true)).on('error', () => undefined);
+      socket
+        .on('data', (c: Buffer) => chunks.push(c))
+        .on('close', () => (closed = true))
+        .on('error', () => undefined);
       await waitFor(() => Buffer.concat(chunks).length >= 32 || closed);
       const auth = Buffer.alloc(8 + 36);
       auth.writeUInt32LE(36, 0);

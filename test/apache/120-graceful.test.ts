@@ -4,7 +4,8 @@ import { processOf } from '../harness/processes.ts';
 import { waitFor } from '../harness/wait.ts';
 
 const alias = (name: string) => `TSGIScriptAlias /${name} @APPS@/echo.js process-group=${name}\n`;
-const group = (name: string, options = '') => `TSGIDaemonProcess ${name} ${options}\n${alias(name)}`;
+const group = (name: string, options = '') =>
+  `TSGIDaemonProcess ${name} ${options}\n${alias(name)}`;
 
 describe('apachectl graceful', () => {
   let httpd: Httpd;
@@ -15,7 +16,11 @@ describe('apachectl graceful', () => {
 
   it('keeps an unchanged group, replaces a changed one, adds a new one, removes one', async () => {
     const pid = async (name: string) => Number((await httpd.ask(`/${name}/pid`)).body);
-    const before = { kept: await pid('kept'), changed: await pid('changed'), removed: await pid('removed') };
+    const before = {
+      kept: await pid('kept'),
+      changed: await pid('changed'),
+      removed: await pid('removed'),
+    };
     httpd.configure(group('kept') + group('changed', 'env=X=1') + group('added'));
     await httpd.graceful();
     expect(await pid('kept')).to.equal(before.kept);

@@ -71,7 +71,11 @@ describe('the examples', () => {
 
   it('(d) an unmodified Express app, with the true client address', async () => {
     expect(await text('/express/')).to.match(/Express/);
-    expect(JSON.parse(await text('/express/users/7'))).to.deep.equal({ id: '7', ip: '127.0.0.1', protocol: 'http' });
+    expect(JSON.parse(await text('/express/users/7'))).to.deep.equal({
+      id: '7',
+      ip: '127.0.0.1',
+      protocol: 'http',
+    });
     const echoed = await httpd.ask('/express/echo', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
@@ -87,14 +91,19 @@ describe('the examples', () => {
   });
 
   it('(f) a TypeScript entry', async () => {
-    expect(JSON.parse(await text('/typescript/x'))).to.include({ language: 'TypeScript', path: '/x' });
+    expect(JSON.parse(await text('/typescript/x'))).to.include({
+      language: 'TypeScript',
+      path: '/x',
+    });
   });
 
   it('(g) a virtual host with static files and an app at /', async () => {
     expect((await site('/robots.txt')).body).to.match(/User-agent/i);
     expect((await site('/favicon.ico')).status).to.equal(200);
     expect((await site('/media/')).status).to.be.oneOf([200, 403, 404]);
-    expect((await site('/anything/else')).body).to.match(/The application at \/ got \/anything\/else/);
+    expect((await site('/anything/else')).body).to.match(
+      /The application at \/ got \/anything\/else/,
+    );
   });
 
   it('(g) an app beside static content at /sideapp', async () => {
@@ -105,7 +114,8 @@ describe('the examples', () => {
   it('(g) two groups, under different users where Apache is root', async () => {
     await site('/');
     await httpd.ask('/sideapp');
-    const uid = (title: RegExp) => statusOf(httpd.processes(title)[0]?.pid ?? 0)['Uid']?.split('\t')[0];
+    const uid = (title: RegExp) =>
+      statusOf(httpd.processes(title)[0]?.pid ?? 0)['Uid']?.split('\t')[0];
     const users = [uid(/^tsgi: worker site\//), uid(/^tsgi: worker side\//)];
     expect(users[0] !== users[1]).to.equal(isRoot);
   });

@@ -16,7 +16,8 @@ TSGIScriptAlias /chaos @APPS@/chaos.js process-group=site
 `;
 
 /** Room for children of earlier generations of httpd, which end only with their connections. */
-const threads = 'ServerLimit 16\nThreadsPerChild 16\nThreadLimit 16\nStartServers 2\nMaxRequestWorkers 64\n';
+const threads =
+  'ServerLimit 16\nThreadsPerChild 16\nThreadLimit 16\nStartServers 2\nMaxRequestWorkers 64\n';
 const limits = {
   event: threads,
   worker: threads,
@@ -24,7 +25,8 @@ const limits = {
 };
 
 /** A failed request, for the message of an assertion. */
-const show = ({ id, outcome, status, detail }: Result) => `${id} ${outcome} ${String(status)} ${detail}`;
+const show = ({ id, outcome, status, detail }: Result) =>
+  `${id} ${outcome} ${String(status)} ${detail}`;
 
 describe('a group under load while its processes are killed, stopped and restarted', function () {
   this.timeout(25_000 * (rounds + 1));
@@ -42,7 +44,9 @@ describe('a group under load while its processes are killed, stopped and restart
   /** Waits until so many more requests have been answered well: the load is served again. */
   const served = (count = 150) => {
     const wanted = load.of('good').length + count;
-    return waitFor(() => load.of('good').length >= wanted, { what: `${String(count)} good answers` });
+    return waitFor(() => load.of('good').length >= wanted, {
+      what: `${String(count)} good answers`,
+    });
   };
   const replaced = (of: () => Process[], pid: number, count: number) =>
     waitFor(() => !processOf(pid) && of().filter((p) => p.pid !== pid).length >= count, {

@@ -21,7 +21,11 @@ interface H2Answer {
 }
 
 /** One stream of an HTTP/2 session. */
-async function stream(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: Buffer): Promise<H2Answer> {
+async function stream(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  body?: Buffer,
+): Promise<H2Answer> {
   const req = session.request(headers);
   req.end(body);
   const [head] = (await once(req, 'response')) as [{ ':status'?: number }];
@@ -30,7 +34,8 @@ async function stream(session: ClientHttp2Session, headers: OutgoingHttpHeaders,
   return { status: head[':status'] ?? 0, body: Buffer.concat(chunks).toString() };
 }
 
-const app = 'TSGIDaemonProcess site processes=2\nTSGIScriptAlias /app @APPS@/echo.js process-group=site\n';
+const app =
+  'TSGIDaemonProcess site processes=2\nTSGIScriptAlias /app @APPS@/echo.js process-group=site\n';
 
 describe('an app behind HTTP/2 (h2c)', () => {
   let httpd: Httpd;
@@ -59,14 +64,20 @@ describe('an app behind HTTP/2 (h2c)', () => {
   it('receives a body of 1 MiB', async () => {
     const body = randomBytes(1024 * 1024);
     const answer = await stream(session, { ':path': '/app/hash', ':method': 'POST' }, body);
-    expect(answer.body).to.equal(`${String(body.length)} ${createHash('sha256').update(body).digest('hex')}`);
+    expect(answer.body).to.equal(
+      `${String(body.length)} ${createHash('sha256').update(body).digest('hex')}`,
+    );
   });
 
   it('answers many streams at once, each its own', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 40 }, (_, i) => stream(session, { ':path': `/app/big?bytes=${String(50_000 + i)}` })),
+      Array.from({ length: 40 }, (_, i) =>
+        stream(session, { ':path': `/app/big?bytes=${String(50_000 + i)}` }),
+      ),
     );
-    expect(answers.map(({ body }) => body.length)).to.deep.equal(Array.from({ length: 40 }, (_, i) => 50_000 + i));
+    expect(answers.map(({ body }) => body.length)).to.deep.equal(
+      Array.from({ length: 40 }, (_, i) => 50_000 + i),
+    );
   });
 
   it('sees that the client has reset its stream, and serves the others', async () => {
@@ -112,9 +123,13 @@ SSLSessionCache none
 ${app}`,
     });
     const args = `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1`;
-    execFileSync('openssl', [...args.split(' '), '-keyout', `${httpd.dir}/key.pem`, '-out', `${httpd.dir}/cert.pem`], {
-      stdio: 'ignore',
-    });
+    execFileSync(
+      'openssl',
+      [...args.split(' '), '-keyout', `${httpd.dir}/key.pem`, '-out', `${httpd.dir}/cert.pem`],
+      {
+        stdio: 'ignore',
+      },
+    );
     execFileSync('chmod', ['644', `${httpd.dir}/key.pem`]); // a key for this test only
     ca = readFileSync(`${httpd.dir}/cert.pem`);
     // A certificate that is its own CA, no session cache, another patch level of OpenSSL than at compile time.

@@ -26,7 +26,7 @@ const garbage: Record<string, Buffer> = {
   'a request before AUTH': header(100, 2),
   'a BODY over its limit': header(256 * 1024 + 1, 3),
   'text that is no frame': Buffer.from('GET / HTTP/1.0\r\n\r\n'),
-  'zeros': Buffer.alloc(4096),
+  zeros: Buffer.alloc(4096),
   'unknown flags': header(36, AUTH, 0xff),
 };
 
@@ -41,7 +41,8 @@ describe('a stranger at the socket of a worker', () => {
     await httpd.ask('/hello');
     // As Apache's children do it: through the descriptor of the unlinked socket.
     const child = httpd.processes(/apache2|httpd/)[0]?.pid ?? 0;
-    const [fd] = Object.entries(fdsOf(child)).find(([, target]) => target.includes('/run/tsgi.')) ?? [];
+    const [fd] =
+      Object.entries(fdsOf(child)).find(([, target]) => target.includes('/run/tsgi.')) ?? [];
     path = `/proc/${String(child)}/fd/${fd ?? 'none'}`;
   });
   after(() => httpd.stop());

@@ -33,7 +33,9 @@ describe('unusual requests and answers on one connection', () => {
         last,
     );
     expect(lines).to.deep.equal([ok, ok, ok, ok]);
-    expect(text).to.match(/GET \/echo\?1 [^]*POST \/echo\?2 abc[^]*POST \/echo\?3 xyz[^]*GET \/echo\?last /);
+    expect(text).to.match(
+      /GET \/echo\?1 [^]*POST \/echo\?2 abc[^]*POST \/echo\?3 xyz[^]*GET \/echo\?last /,
+    );
   });
 
   it('HTTP/1.0 is closed after the answer, or kept where the client asks for it and the length is known', async () => {
@@ -59,14 +61,18 @@ describe('unusual requests and answers on one connection', () => {
   it('interim responses reach a client of HTTP/1.1, and none of HTTP/1.0', async () => {
     const newer = await exchange(head('GET', '/hints') + last);
     expect(newer.lines).to.deep.equal(['HTTP/1.1 103', 'HTTP/1.1 102', ok, ok]);
-    expect(newer.text).to.match(/^HTTP\/1\.1 103 Early Hints\r\nlink: <\/style\.css>; rel=preload\r\n\r\n/i);
+    expect(newer.text).to.match(
+      /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/style\.css>; rel=preload\r\n\r\n/i,
+    );
     expect((await exchange(head('GET', '/hints', '', '1.0'))).lines).to.deep.equal([ok]);
   });
 
   it('a body of 50 MiB that the app does not read delays neither the answer nor the next request', async () => {
     const size = 50 * 1024 * 1024;
     const block = Buffer.alloc(64 * 1024, 'u');
-    const connection = await httpd.raw(head('POST', '/unread', `Content-Length: ${String(size)}\r\n`));
+    const connection = await httpd.raw(
+      head('POST', '/unread', `Content-Length: ${String(size)}\r\n`),
+    );
     await waitFor(() => connection.received().endsWith('unread'), { what: 'the early answer' });
     for (let sent = 0; sent < size; sent += block.length) {
       if (!connection.socket.write(block)) {
@@ -86,7 +92,9 @@ describe('unusual requests and answers on one connection', () => {
     const maxHeaderSize = 1024 * 1024;
     const many = await httpd.ask('/headers?count=900', { maxHeaderSize });
     expect(many.headers['x-h899']).to.equal('v899');
-    expect((await httpd.ask('/headers?long=65536', { maxHeaderSize })).headers['x-long']).to.have.length(65_536);
+    expect(
+      (await httpd.ask('/headers?long=65536', { maxHeaderSize })).headers['x-long'],
+    ).to.have.length(65_536);
     httpd.log.allow('TSGI01', 'TSGI0716');
     expect((await httpd.ask('/headers?count=1100')).status).to.equal(502);
     expect((await httpd.ask('/headers?long=300000')).status).to.equal(500);

@@ -19,7 +19,11 @@ export interface Ask extends RequestOptions {
 }
 
 /** One request on a connection of its own. Rejects only if no head arrives. */
-export async function ask(port: number, path: string, { body, ...options }: Ask = {}): Promise<Answer> {
+export async function ask(
+  port: number,
+  path: string,
+  { body, ...options }: Ask = {},
+): Promise<Answer> {
   const req = httpRequest({ host: '127.0.0.1', port, path, agent: false, ...options });
   const answered = new Promise<Answer>((resolve, reject) => {
     req.on('error', reject);

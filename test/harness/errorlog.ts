@@ -51,7 +51,8 @@ export class ErrorLog {
   /** @throws Error that lists every serious line that was not announced. */
   expectClean(): void {
     const bad = this.unexpected();
-    if (bad.length > 0) throw new Error(`unannounced lines in Apache's error log:\n${bad.join('\n')}`);
+    if (bad.length > 0)
+      throw new Error(`unannounced lines in Apache's error log:\n${bad.join('\n')}`);
   }
 
   /** The last lines, for the message of a failure. */

@@ -134,7 +134,8 @@ export class Httpd {
 
   /** Makes the directory and the configuration; starts nothing. */
   static async prepare(options: HttpdOptions): Promise<Httpd> {
-    if (options.asRoot && !isRoot) throw new Error('this suite needs root; it must not be defined without');
+    if (options.asRoot && !isRoot)
+      throw new Error('this suite needs root; it must not be defined without');
     return new Httpd(options, await freePort());
   }
 
@@ -187,7 +188,12 @@ export class Httpd {
     const child = spawn(
       installed.binary,
       ['-d', this.dir, '-f', join(this.dir, 'httpd.conf'), ...args],
-      { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: this.#environment, ...this.#identity },
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+        env: this.#environment,
+        ...this.#identity,
+      },
     );
     this.#child = child;
     this.#output = '';
@@ -227,7 +233,8 @@ export class Httpd {
     // In the order event, worker, prefork: the signal was received; normal operation goes on.
     const received = /AH0049[34]|AH0029[78]|AH0017[13]/;
     const resumed = /AH00489|AH00292|AH00163/;
-    const count = (): number => this.log.matching(received).length + this.log.matching(resumed).length;
+    const count = (): number =>
+      this.log.matching(received).length + this.log.matching(resumed).length;
     const before = count();
     this.signal(signal);
     await waitFor(() => count() >= before + 2, {
@@ -252,7 +259,10 @@ export class Httpd {
    * Stops it (SIGTERM), waits until it and everything below it has gone, and checks the error log.
    * @throws Error for a process that stays behind or an unannounced log line.
    */
-  async stop({ signal = 'SIGTERM', keep = false }: { signal?: NodeJS.Signals; keep?: boolean } = {}): Promise<void> {
+  async stop({
+    signal = 'SIGTERM',
+    keep = false,
+  }: { signal?: NodeJS.Signals; keep?: boolean } = {}): Promise<void> {
     const child = this.#child;
     try {
       if (child?.exitCode === null && child.signalCode === null) {
@@ -263,7 +273,10 @@ export class Httpd {
           timeoutMs: 20_000,
         });
         await waitFor(() => below.every((p) => processOf(p.pid)?.title !== p.title), {
-          what: `the end of ${below.filter((p) => processOf(p.pid)?.title === p.title).map((p) => `${String(p.pid)} ${p.title}`).join(', ')}`,
+          what: `the end of ${below
+            .filter((p) => processOf(p.pid)?.title === p.title)
+            .map((p) => `${String(p.pid)} ${p.title}`)
+            .join(', ')}`,
           timeoutMs: 6000,
         });
       }

@@ -32,7 +32,18 @@ export interface Result {
 }
 
 /** One request of each connection in turn is one of these. */
-const kinds = ['get', 'post', 'get', 'slow', 'post', 'big', 'get', 'upload', 'abort', 'get'] as const;
+const kinds = [
+  'get',
+  'post',
+  'get',
+  'slow',
+  'post',
+  'big',
+  'get',
+  'upload',
+  'abort',
+  'get',
+] as const;
 type Kind = (typeof kinds)[number];
 
 function shapeOf(kind: Kind): { query: string; body: string } {

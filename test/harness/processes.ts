@@ -15,7 +15,9 @@ export function processOf(pid: number): Process | undefined {
     const stat = readFileSync(`/proc/${String(pid)}/stat`, 'latin1');
     const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (rest[0] === 'Z' || rest[0] === 'X') return undefined;
-    const title = readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    const title = readFileSync(`/proc/${String(pid)}/cmdline`, 'utf8')
+      .replaceAll('\0', ' ')
+      .trim();
     return { pid, ppid: Number(rest[1]), state: rest[0] ?? '', title };
   } catch {
     return undefined;

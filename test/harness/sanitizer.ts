@@ -3,7 +3,14 @@
  * (`npm run test:asan`). TSGI_TEST_DIST names their directory, TSGI_TEST_SANITIZER the run-time library of
  * the compiler, which has to be the first that httpd and node load. Without them all of this does nothing.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const library = process.env['TSGI_TEST_SANITIZER'];

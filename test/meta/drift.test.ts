@@ -20,9 +20,13 @@ const sources = (...dirs: string[]) => dirs.flatMap((dir) => files(dir, /\.(c|h|
 
 describe('message ids', () => {
   const documented = all(read('docs/errors.md'), /^## TSGI(\d{4})\b/gm);
-  const inFiles = files('apache', /\.[ch]$/).map((path) => all(read(path), /TSGI_LOGNO\(\s*(\d{4})\s*\)/g));
+  const inFiles = files('apache', /\.[ch]$/).map((path) =>
+    all(read(path), /TSGI_LOGNO\(\s*(\d{4})\s*\)/g),
+  );
   const inC = inFiles.flat();
-  const inText = sources('apache', 'src', 'native/src').flatMap((path) => all(read(path), /\bTSGI(\d{4})\b/g));
+  const inText = sources('apache', 'src', 'native/src').flatMap((path) =>
+    all(read(path), /\bTSGI(\d{4})\b/g),
+  );
   const table = all(read('src/errors.ts'), /^\s*(\d{3,4}):/gm).map((n) => n.padStart(4, '0'));
 
   it('of the module belong to one source file each', () => {
@@ -41,7 +45,9 @@ describe('message ids', () => {
 
   it('that are documented are used', () => {
     const used = new Set([...inC, ...inText, ...table]);
-    const numbers = new Set(sources('apache', 'src', 'native/src').flatMap((p) => all(read(p), /\b(\d{2,4})\b/g)));
+    const numbers = new Set(
+      sources('apache', 'src', 'native/src').flatMap((p) => all(read(p), /\b(\d{2,4})\b/g)),
+    );
     const stale = documented.filter((id) => !used.has(id) && !numbers.has(String(Number(id))));
     expect(stale).to.deep.equal([]);
   });
@@ -50,7 +56,9 @@ describe('message ids', () => {
 describe('statuses of refused scripts', () => {
   it('are the same in the module and in src/errors.ts', () => {
     const names: Record<string, string> = { HTTP_NOT_FOUND: '404', HTTP_FORBIDDEN: '403' };
-    const inModule = [...read('apache/tsgi_error.c').matchAll(/\{(\d{3}), (HTTP_\w+)\}/g)].map((m) => [m[1], names[m[2] ?? '']]);
+    const inModule = [...read('apache/tsgi_error.c').matchAll(/\{(\d{3}), (HTTP_\w+)\}/g)].map(
+      (m) => [m[1], names[m[2] ?? '']],
+    );
     const rows = read('src/errors.ts').split(/^ {2}(?=\d{3,4}:)/m);
     const inTable = rows
       .map((row) => [/^(\d+):/.exec(row)?.[1], /status: (40\d)/.exec(row)?.[1]])
@@ -61,7 +69,9 @@ describe('statuses of refused scripts', () => {
 });
 
 describe('directives and options', () => {
-  const directives = all(read('apache/tsgi_config.c'), /"(TSGI[A-Za-z]+)"/g).filter((name, i, a) => a.indexOf(name) === i);
+  const directives = all(read('apache/tsgi_config.c'), /"(TSGI[A-Za-z]+)"/g).filter(
+    (name, i, a) => a.indexOf(name) === i,
+  );
   const options = all(read('apache/tsgi_options.c'), /^\s*(?:\{\s*|[A-Z_]+\()"([a-z-]+)",/gm);
 
   it('have a page each, and no page is about one that is not there', () => {
@@ -79,14 +89,22 @@ describe('directives and options', () => {
 
 describe('boundaries', () => {
   it('the wire includes libc only', () => {
-    const included = files('native/wire', /\.[ch]$/).flatMap((p) => all(read(p), /#include\s+[<"]([^>"]+)[>"]/g));
+    const included = files('native/wire', /\.[ch]$/).flatMap((p) =>
+      all(read(p), /#include\s+[<"]([^>"]+)[>"]/g),
+    );
     expect(included.length).to.be.greaterThan(3);
-    expect(included.filter((h) => !/^(std\w+|string|limits|assert)\.h$|^tsgi_\w+\.h$/.test(h))).to.deep.equal([]);
+    expect(
+      included.filter((h) => !/^(std\w+|string|limits|assert)\.h$|^tsgi_\w+\.h$/.test(h)),
+    ).to.deep.equal([]);
   });
 
   it('the addon includes nothing of httpd or APR, the module nothing of Node', () => {
-    const addon = files('native/src', /\.(cc|h)$/).flatMap((p) => all(read(p), /#include\s+[<"]([^>"]+)[>"]/g));
-    const module = files('apache', /\.[ch]$/).flatMap((p) => all(read(p), /#include\s+[<"]([^>"]+)[>"]/g));
+    const addon = files('native/src', /\.(cc|h)$/).flatMap((p) =>
+      all(read(p), /#include\s+[<"]([^>"]+)[>"]/g),
+    );
+    const module = files('apache', /\.[ch]$/).flatMap((p) =>
+      all(read(p), /#include\s+[<"]([^>"]+)[>"]/g),
+    );
     expect(addon.filter((h) => /^(apr|ap_|http)/.test(h))).to.deep.equal([]);
     expect(module.filter((h) => /node|napi|uv\.h/.test(h))).to.deep.equal([]);
   });
@@ -113,6 +131,7 @@ describe('boundaries', () => {
         }
       });
     }
-    for (const path of files('src', /\.ts$/)) expect(read(path).split('\n').length, path).to.be.at.most(350);
+    for (const path of files('src', /\.ts$/))
+      expect(read(path).split('\n').length, path).to.be.at.most(350);
   });
 });
