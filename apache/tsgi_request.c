@@ -318,25 +318,9 @@ int tsgi_request_build(request_rec *r, const tsgi_route_t *route, tsgi_head_t *h
 
 /* ---- writing ------------------------------------------------------------------------ */
 
-/* Variables may hold lines, SSL_CLIENT_CERT does: a blank instead, as mod_headers does
- * it. */
-static void fold_lines(request_rec *r, tsgi_str_t *value)
-{
-    if (tsgi_value_valid(value->data, value->len)) {
-        return;
-    }
-    char *copy = apr_pstrmemdup(r->pool, value->data, value->len);
-    for (uint32_t i = 0; i < value->len; i++) {
-        if (copy[i] == '\r' || copy[i] == '\n') {
-            copy[i] = ' ';
-        }
-    }
-    value->data = copy;
-}
-
 /* Takes out what the encoder refuses. Rare, hence not done before it has refused
  * something. */
-static void make_sane(request_rec *r, tsgi_head_t *head)
+static void make_sane(tsgi_head_t *head)
 {
     size_t kept = 0;
     for (size_t i = 0; i < head->nheaders; i++) {
@@ -349,7 +333,6 @@ static void make_sane(request_rec *r, tsgi_head_t *head)
     for (size_t i = 0; i < head->nvars; i++) {
         tsgi_field_t *var = &head->vars[i];
         if (var->name.len <= TSGI_MAX_TEXT && strpbrk(var->name.data, "=\r\n") == NULL) {
-            fold_lines(r, &var->value);
             head->vars[kept++] = *var;
         }
     }
@@ -395,7 +378,7 @@ long tsgi_request_write(request_rec *r, tsgi_head_t *head, tsgi_connection_t *co
     }
     long n = encode_growing(head, connection, at);
     if ((n == TSGI_E_NAME || n == TSGI_E_TEXT) && !head->is_sane) {
-        make_sane(r, head);
+        make_sane(head);
         n = encode_growing(head, connection, at);
     }
     return n > 0 ? (long)at + n : n;

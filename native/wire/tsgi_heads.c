@@ -35,6 +35,14 @@ static int name_valid(kind_t kind, const char *name, size_t len)
     return kind == HEADERS ? tsgi_name_valid(name, len) : variable_name_valid(name, len);
 }
 
+/* Variables may hold lines, as SSL_CLIENT_CERT does: nothing that they say becomes text of HTTP. */
+static int value_valid(kind_t kind, const tsgi_str_t *value)
+{
+    return kind == HEADERS
+               ? tsgi_value_valid(value->data, value->len)
+               : value->len == 0 || memchr(value->data, 0, value->len) == NULL;
+}
+
 /* ---- sizes ------------------------------------------------------------------------ */
 
 static uint64_t string_size(uint32_t len)
@@ -150,7 +158,7 @@ static void write_field(writer_t *w, kind_t kind, const tsgi_field_t *field)
         writer_fail(w, TSGI_E_NAME);
         return;
     }
-    if (!tsgi_value_valid(field->value.data, field->value.len)) {
+    if (!value_valid(kind, &field->value)) {
         writer_fail(w, TSGI_E_TEXT);
         return;
     }
@@ -254,7 +262,7 @@ static int read_field(reader_t *r, kind_t kind, tsgi_field_t *out)
     if (error == 0) {
         error = read_string(r, &out->value);
     }
-    if (error == 0 && !tsgi_value_valid(out->value.data, out->value.len)) {
+    if (error == 0 && !value_valid(kind, &out->value)) {
         error = TSGI_E_TEXT;
     }
     return error;

@@ -108,7 +108,7 @@ typedef struct {
 /** A header, trailer or variable. token: tsgi_token_name(); 0 = spelled out. */
 typedef struct {
     tsgi_str_t name;  /**< always set by the decoder, also when a token travelled */
-    tsgi_str_t value; /**< any bytes but CR, LF, NUL */
+    tsgi_str_t value; /**< any bytes but CR, LF, NUL; of a variable any but NUL */
     uint8_t token;    /**< set by the decoder; the encoder looks it up itself */
 } tsgi_field_t;
 

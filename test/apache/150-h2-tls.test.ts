@@ -118,7 +118,7 @@ SSLCertificateFile "@ROOT@/cert.pem"
 SSLCertificateKeyFile "@ROOT@/key.pem"
 SSLSessionCache none
 <Location /app>
-  SSLOptions +StdEnvVars
+  SSLOptions +StdEnvVars +ExportCertData
 </Location>
 ${app}`,
     });
@@ -159,6 +159,9 @@ ${app}`,
     expect(shown.tsgi.env['HTTPS']).to.equal('on');
     expect(shown.tsgi.env['SSL_PROTOCOL']).to.match(/^TLSv1/);
     expect(shown.tsgi.env['SSL_SERVER_S_DN_CN']).to.equal('localhost');
+    expect(shown.tsgi.env['SSL_SERVER_CERT']).to.match(
+      /^-----BEGIN CERTIFICATE-----\n[\w+/=\n]+-----END CERTIFICATE-----\n$/,
+    );
   });
 
   it('receives and sends large bodies on one kept connection', async () => {

@@ -242,7 +242,7 @@ static const breach_t breaches[] = {
     {"variable named by a token", "request-post", 199, 0x01, 0, TSGI_E_VALUE},
     {"= in a variable's name", "request-post", 204, '=', 0, TSGI_E_NAME},
     {"LF in a variable's name", "request-post", 204, '\n', 0, TSGI_E_NAME},
-    {"CR in a variable's value", "request-post", 213, '\r', 0, TSGI_E_TEXT},
+    {"NUL in a variable's value", "request-post", 213, '\0', 0, TSGI_E_TEXT},
 
     {"RESPONSE with status 199", "response", 8, 199, 0, TSGI_E_VALUE},
     {"RESPONSE with status 100", "response", 8, 100, 0, TSGI_E_VALUE},
