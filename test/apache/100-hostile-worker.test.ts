@@ -57,25 +57,22 @@ ErrorDocument 502 "the page for 502"`,
   after(() => httpd.stop());
 
   // It also wrote on its idle connections; each of them costs the request that finds it a 502 at most.
+  const children = () =>
+    httpd
+      .processes(/apache2|httpd/)
+      .map((p) => p.pid)
+      .sort();
   const recovered = () => waitFor(async () => (await httpd.ask('/bad')).body === 'well');
 
   for (const [what, hex] of Object.entries(nonsense)) {
     it(`(${what}) is a 502, and the Apache child lives`, async () => {
-      const children = httpd
-        .processes(/apache2|httpd/)
-        .map((p) => p.pid)
-        .sort();
+      const before = await waitFor(() => children().length > 0 && children());
       const answer = await httpd.ask(`/bad/x?hex=${hex}`);
       expect(answer.status).to.equal(502);
       expect(answer.body).to.equal('the page for 502');
       expect((await httpd.ask('/good')).status).to.equal(200);
       await recovered();
-      expect(
-        httpd
-          .processes(/apache2|httpd/)
-          .map((p) => p.pid)
-          .sort(),
-      ).to.deep.equal(children);
+      expect(children()).to.deep.equal(before);
     });
   }
 
