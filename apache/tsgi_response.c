@@ -248,7 +248,7 @@ const char *tsgi_reply_inform(tsgi_reply_t *reply, const uint8_t *payload, size_
         }
     }
     r->status = response.status;
-    /* httpd before 2.4.70 has no name for 103 and would say "103 Status 103". */
+    /* httpd 2.4.68 has no name for 103 and would say "103 Status 103". */
     r->status_line = response.status == 103 ? "103 Early Hints" : NULL;
     ap_send_interim_response(r, 1);
     r->headers_out = headers_out;
