@@ -227,11 +227,19 @@ static apr_uint32_t *own_count(const tsgi_slots_t *slots, int slot)
     return slots->own != NULL ? &slots->own[slot] : NULL;
 }
 
+/* Rows that were ever claimed. Children can write to this memory, and the parent is root: a
+ * number out of it leads nowhere before it has been compared with the size of the map. */
+static apr_uint32_t used_rows(const tsgi_load_t *load)
+{
+    const apr_uint32_t used = __atomic_load_n(load->used, __ATOMIC_RELAXED);
+    return used < (apr_uint32_t)load->rows ? used : (apr_uint32_t)load->rows;
+}
+
 apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot)
 {
     const tsgi_load_t *load = &slots->load;
     const apr_uint32_t *counts = load->inhand + (apr_size_t)slot * (apr_size_t)load->rows;
-    apr_uint32_t rows = __atomic_load_n(load->used, __ATOMIC_RELAXED);
+    apr_uint32_t rows = used_rows(load);
     apr_uint32_t sum = 0;
     for (apr_uint32_t row = 0; row < rows; row++) {
         sum += __atomic_load_n(&counts[row], __ATOMIC_RELAXED);
@@ -291,7 +299,7 @@ void tsgi_slots_claim(tsgi_slots_t *slots, apr_pool_t *pool)
 void tsgi_slots_release(tsgi_slots_t *slots, pid_t pid)
 {
     tsgi_load_t *load = &slots->load;
-    apr_uint32_t used = __atomic_load_n(load->used, __ATOMIC_RELAXED);
+    apr_uint32_t used = used_rows(load);
     for (apr_uint32_t row = 0; row < used; row++) {
         if (__atomic_load_n(&load->owner[row], __ATOMIC_ACQUIRE) != (apr_uint32_t)pid) {
             continue;
