@@ -15,6 +15,7 @@
 #include <string.h>
 
 typedef struct {
+    const char *uri; /* r->uri when it was found: mount_length counts in it */
     const tsgi_alias_t *alias;
     const char *script;
     int mount_length; /* of r->uri */
@@ -105,6 +106,7 @@ static int find_alias(request_rec *r, match_t *match)
     for (int i = 0; i < aliases->nelts; i++) {
         const tsgi_alias_t *alias = APR_ARRAY_IDX(aliases, i, const tsgi_alias_t *);
         memset(match, 0, sizeof(*match));
+        match->uri = r->uri;
         match->alias = alias;
         if (alias->error != NULL) {
             if (!match_broken(r, alias)) {
@@ -174,17 +176,34 @@ static void set_target(request_rec *r, tsgi_route_t *route)
 
 /* ---- script → workers --------------------------------------------------------------- */
 
-/* What translate_name found; found again where another request's result was copied over this one. */
+/*
+ * Whether the file that httpd would serve is the script that the alias leads to. Where a pattern's
+ * target holds path info, the file is the front part of it.
+ */
+static int is_same_script(const request_rec *r, const match_t *match)
+{
+    if (r->filename == NULL) {
+        return 0;
+    }
+    const size_t length = strlen(r->filename);
+    return strncmp(match->script, r->filename, length) == 0 &&
+           (match->script[length] == '\0' ||
+            (match->walked && match->script[length] == '/'));
+}
+
+/*
+ * What translate_name found; found again where another request's result was copied over this one,
+ * with a URI of its own (mod_dir, mod_negotiation: ap_internal_fast_redirect()).
+ */
 static const match_t *match_of(request_rec *r)
 {
     match_t *match = ap_get_module_config(r->request_config, &tsgi_module);
-    if (match != NULL) {
+    if (match != NULL && r->uri != NULL && strcmp(match->uri, r->uri) == 0) {
         return match;
     }
     match = apr_pcalloc(r->pool, sizeof(*match));
     if (r->uri == NULL || r->uri[0] != '/' || find_alias(r, match) != OK ||
-        r->filename == NULL ||
-        (!match->walked && strcmp(match->script, r->filename) != 0)) {
+        !is_same_script(r, match)) {
         return NULL;
     }
     return match;
