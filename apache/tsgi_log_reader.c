@@ -110,7 +110,8 @@ void tsgi_log_parse(const char *line, apr_size_t length, tsgi_log_record_t *reco
         const char *source =
             source_find(line + 3 + n, (apr_size_t)(source_end - (line + 3 + n)), &level);
         if (source != NULL) {
-            record->level = level;
+            /* An app is no emergency of the server: syslog would tell every terminal. */
+            record->level = level < APLOG_CRIT ? APLOG_CRIT : level;
             record->pid = line + 2;
             record->pid_length = (int)n;
             record->source = source;

@@ -21,7 +21,7 @@ void tsgi_log_reader_main(struct tsgi_process_t *process, server_rec *s, pid_t p
 
 /** A record as it stands in a packet: `<level> <pid> <source> <text>`, without its line feed. */
 typedef struct {
-    int level;       /**< APLOG_*: by the source, for "host" as given */
+    int level;       /**< APLOG_*: by the source, for "host" as given, CRIT at most */
     const char *pid; /**< digits */
     int pid_length;
     const char *source; /**< "out", "err", "host"; "raw" if the line has not this form */
