@@ -20,6 +20,7 @@ static tsgi_step_t begin_attempt(tsgi_exchange_t *x)
     x->written = 0;
     x->is_broken = x->is_leaving = 0;
     x->data_left = 0;
+    x->log_prefix = NULL;
     x->idle_since = 0;
     x->is_body_sent = (x->head.request.flags & TSGI_R_BODY) == 0;
     x->error.slot = x->lease.slot;
@@ -177,5 +178,6 @@ int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
         apr_bucket_free(x->spare);
         x->spare = NULL;
     }
+    tsgi_frames_log_dropped(x);
     return step == TSGI_STEP_DONE ? OK : finish_failed(x);
 }

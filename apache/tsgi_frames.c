@@ -9,7 +9,11 @@
 
 #include <string.h>
 
+/* Interim responses of one request: each costs memory until the request ends. */
 #define MAX_INFORMS 1000
+#define MAX_INFORM_BYTES TSGI_MAX_RESPONSE
+/* LOG frames of one request in one second; what is over that is counted. */
+#define MAX_LOGS_PER_SECOND 100
 
 /* ---- violations --------------------------------------------------------------------- */
 
@@ -96,6 +100,10 @@ static tsgi_step_t on_inform(tsgi_exchange_t *x, const uint8_t *payload, size_t 
     if (++x->informs > MAX_INFORMS) {
         return fail_frame(x, TSGI_T_INFORM, "more than 1000 interim responses");
     }
+    x->inform_bytes += n;
+    if (x->inform_bytes > MAX_INFORM_BYTES) {
+        return fail_frame(x, TSGI_T_INFORM, "interim responses of more than 256 KiB");
+    }
     const char *why = tsgi_reply_inform(&x->reply, payload, n);
     return why == NULL ? TSGI_STEP_MORE : fail_frame(x, TSGI_T_INFORM, why);
 }
@@ -131,6 +139,38 @@ static tsgi_step_t on_abort(tsgi_exchange_t *x, const uint8_t *payload, size_t n
     return tsgi_pump_fail(x, TSGI_FAIL_ABORT);
 }
 
+/* @return 0 if the request has filled enough of the log in this second. */
+static int may_log(tsgi_exchange_t *x)
+{
+    const apr_time_t second = apr_time_sec(apr_time_now());
+    if (second != x->log_second) {
+        x->log_second = second;
+        x->log_lines = 0;
+    }
+    if (x->log_lines >= MAX_LOGS_PER_SECOND) {
+        x->log_dropped++;
+        return 0;
+    }
+    x->log_lines++;
+    if (x->log_prefix == NULL) {
+        x->log_prefix = apr_psprintf(x->r->pool, "[%s %u] ", x->route->group->name,
+                                     x->lease.connection->pid);
+    }
+    return 1;
+}
+
+void tsgi_frames_log_dropped(tsgi_exchange_t *x)
+{
+    if (x->log_dropped > 0) {
+        ap_log_rerror(
+            APLOG_MARK, APLOG_WARNING, 0, x->r,
+            TSGI_LOGNO(0192) "group %s: %u messages of the app for this log were "
+                             "dropped: one request may write %d a second",
+            x->route->group->name, x->log_dropped, MAX_LOGS_PER_SECOND);
+        x->log_dropped = 0;
+    }
+}
+
 static tsgi_step_t on_log(tsgi_exchange_t *x, const uint8_t *payload, size_t n)
 {
     tsgi_text_t text;
@@ -138,12 +178,13 @@ static tsgi_step_t on_log(tsgi_exchange_t *x, const uint8_t *payload, size_t n)
     if (rc != 0) {
         return fail_frame(x, TSGI_T_LOG, tsgi_wire_strerror(rc));
     }
+    if (!may_log(x)) {
+        return TSGI_STEP_MORE;
+    }
+    tsgi_frames_log_dropped(x);
     /* syslog's levels are httpd's; an app is no emergency of the server. */
     const int level = text.code < APLOG_CRIT ? APLOG_CRIT : text.code;
-    tsgi_error_log_text(x->r, level,
-                        apr_psprintf(x->r->pool, "[%s %u] ", x->route->group->name,
-                                     x->lease.connection->pid),
-                        text.text.data, text.text.len);
+    tsgi_error_log_text(x->r, level, x->log_prefix, text.text.data, text.text.len);
     return TSGI_STEP_MORE;
 }
 
@@ -220,7 +261,20 @@ static tsgi_step_t take_data(tsgi_exchange_t *x)
             return tsgi_pump_fail_output(x, rv);
         }
     }
-    return x->data_left == 0 && x->is_last_data ? TSGI_STEP_DONE : TSGI_STEP_MORE;
+    return tsgi_frames_after_data(x);
+}
+
+tsgi_step_t tsgi_frames_after_data(tsgi_exchange_t *x)
+{
+    if (x->data_left == 0 && x->is_last_data) {
+        return TSGI_STEP_DONE;
+    }
+    if (tsgi_reply_is_overfull(&x->reply)) {
+        /* The client has all that it may get; the rest could go on for ever. */
+        x->is_leaving = 1;
+        return TSGI_STEP_DONE;
+    }
+    return TSGI_STEP_MORE;
 }
 
 static tsgi_step_t fail_header(tsgi_exchange_t *x, int error)

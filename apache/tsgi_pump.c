@@ -8,6 +8,10 @@
 /* A request that no app may have seen is taken back from a silent worker if another
  * one is idle. */
 #define TAKE_BACK_AFTER apr_time_from_sec(1)
+/* A worker that never stops talking is never waited for, so the client is looked at so often
+ * by the clock, and the clock every so many rounds. */
+#define LOOK_AT_CLIENT apr_time_from_msec(500)
+#define ROUNDS_PER_LOOK 8
 
 /* ---- failures ----------------------------------------------------------------------- */
 
@@ -84,8 +88,8 @@ static long receive_now(tsgi_exchange_t *x, tsgi_step_t *step)
         x->spare = NULL;
         x->data_left -= (uint32_t)n;
         *step = after_output(x, tsgi_reply_adopt(&x->reply, data, (apr_size_t)n));
-        if (*step == TSGI_STEP_MORE && x->data_left == 0 && x->is_last_data) {
-            *step = TSGI_STEP_DONE;
+        if (*step == TSGI_STEP_MORE) {
+            *step = tsgi_frames_after_data(x);
         }
     }
     return n;
@@ -223,10 +227,39 @@ static tsgi_step_t receive(tsgi_exchange_t *x)
     return x->has_more ? TSGI_STEP_MORE : wait_for_events(x);
 }
 
+/* Frames that bring the client nothing (LOG, dropped bytes) would otherwise hold this thread
+ * for a client that has long gone. */
+static tsgi_step_t look_at_client(tsgi_exchange_t *x)
+{
+    struct pollfd own[1];
+
+    if (++x->rounds < ROUNDS_PER_LOOK) {
+        return TSGI_STEP_MORE;
+    }
+    x->rounds = 0;
+    const apr_time_t now = apr_time_now();
+    if (now < x->client_due) {
+        return TSGI_STEP_MORE;
+    }
+    const int is_served = x->client_due == 0 || x->reply.passes != x->seen_passes;
+    x->client_due = now + LOOK_AT_CLIENT;
+    x->seen_passes = x->reply.passes;
+    if (is_served) {
+        return TSGI_STEP_MORE; /* whoever writes to it would have found out */
+    }
+    return tsgi_client_wait(&x->client, own, 0, 0, x->wants_client) == TSGI_WAIT_GONE
+               ? tsgi_pump_fail(x, TSGI_FAIL_CLIENT)
+               : TSGI_STEP_MORE;
+}
+
 tsgi_step_t tsgi_pump_run(tsgi_exchange_t *x)
 {
     tsgi_step_t step = TSGI_STEP_MORE;
     while (step == TSGI_STEP_MORE) {
+        step = look_at_client(x);
+        if (step != TSGI_STEP_MORE) {
+            break;
+        }
         step = tsgi_frames_take(x);
         if (step == TSGI_STEP_MORE) {
             step = tsgi_upload_push(x);

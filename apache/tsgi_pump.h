@@ -70,7 +70,15 @@ typedef struct {
     int is_last_data;   /* that frame has FIN */
     char *spare;        /* memory for the next piece of body, or NULL */
     int informs;
-    apr_time_t idle_since; /* 0 = a byte has moved since anybody looked */
+    apr_size_t inform_bytes;
+    unsigned rounds;        /* of the pump since the client was looked at */
+    apr_time_t client_due;  /* when it is next; 0 = not planned yet */
+    unsigned seen_passes;   /* reply.passes at that time */
+    const char *log_prefix; /* of LOG lines of this attempt; NULL = none came */
+    apr_time_t log_second;  /* which second log_lines counts */
+    int log_lines;          /* LOG frames in that second */
+    unsigned log_dropped;   /* LOG frames over the limit, not yet told */
+    apr_time_t idle_since;  /* 0 = a byte has moved since anybody looked */
 } tsgi_exchange_t;
 
 /* ---- tsgi_pump.c -------------------------------------------------------------------- */
@@ -91,6 +99,10 @@ int tsgi_pump_needs_started(const tsgi_exchange_t *x);
 
 /** Acts on everything that has been received. @return TSGI_STEP_MORE: that was all. */
 tsgi_step_t tsgi_frames_take(tsgi_exchange_t *x);
+/** Tells, once, how many LOG frames were not logged. */
+void tsgi_frames_log_dropped(tsgi_exchange_t *x);
+/** After body bytes were passed on. @return TSGI_STEP_DONE if nothing more is wanted. */
+tsgi_step_t tsgi_frames_after_data(tsgi_exchange_t *x);
 
 /* ---- tsgi_upload.c ------------------------------------------------------------------ */
 

@@ -31,6 +31,13 @@ static int name_is(const tsgi_str_t *name, const char *wanted, size_t length)
 }
 #define NAME_IS(wanted) name_is(name, wanted, sizeof(wanted) - 1)
 
+/* The wire keeps out CR, LF and NUL; httpd checks header fields for other control characters,
+ * but not everything that it writes. */
+static int is_clean(const char *text)
+{
+    return *ap_scan_http_field_content(text) == '\0';
+}
+
 /* What becomes of a header of the app. */
 typedef enum {
     HEADER_PASS,
@@ -106,6 +113,11 @@ static const char *set_header(tsgi_reply_t *reply, const tsgi_field_t *field)
     const char *value = apr_pstrmemdup(r->pool, field->value.data, field->value.len);
     switch (treatment) {
     case HEADER_TYPE:
+        if (!is_clean(value)) {
+            /* As a header field it is found by httpd like every other one: a 500. */
+            apr_table_setn(r->headers_out, "Content-Type", value);
+            break;
+        }
         ap_set_content_type(r, value);
         break;
     case HEADER_SET:
@@ -134,16 +146,16 @@ static void set_status(tsgi_reply_t *reply, const tsgi_response_t *response)
     r->status_line = NULL;
     line = ap_get_status_line(r->status);
     apr_snprintf(number, sizeof(number), "%03d", r->status);
-    const char *reason = response->reason.data;
-    const apr_size_t length = response->reason.len;
+    const char *reason =
+        apr_pstrmemdup(r->pool, response->reason.data, response->reason.len);
+    const apr_size_t length = is_clean(reason) ? response->reason.len : 0;
     const int is_known = strncmp(line, number, 3) == 0;
     if (is_known && (length == 0 || (strlen(line + 4) == length &&
                                      memcmp(line + 4, reason, length) == 0))) {
         return;
     }
     r->status_line =
-        apr_psprintf(r->pool, "%s %.*s", number, length > 0 ? (int)length : 7,
-                     length > 0 ? reason : "Unknown");
+        apr_pstrcat(r->pool, number, " ", length > 0 ? reason : "Unknown", NULL);
 }
 
 /* The app has seen Range and has decided: a 200 must not become a 206 behind its back. */
@@ -242,9 +254,9 @@ const char *tsgi_reply_inform(tsgi_reply_t *reply, const uint8_t *payload, size_
     const char *status_line = r->status_line;
     r->headers_out = apr_table_make(r->pool, (int)fields.left + 1);
     while (tsgi_fields_next(&fields, &field)) {
-        if (treatment_of(&field.name) == HEADER_PASS) {
-            apr_table_addn(r->headers_out, field_name(r->pool, &field),
-                           apr_pstrmemdup(r->pool, field.value.data, field.value.len));
+        const char *value = apr_pstrmemdup(r->pool, field.value.data, field.value.len);
+        if (treatment_of(&field.name) == HEADER_PASS && is_clean(value)) {
+            apr_table_addn(r->headers_out, field_name(r->pool, &field), value);
         }
     }
     r->status = response.status;
@@ -264,6 +276,7 @@ static apr_status_t pass(tsgi_reply_t *reply)
     const apr_status_t rv = ap_pass_brigade(reply->r->output_filters, reply->bb);
     apr_brigade_cleanup(reply->bb);
     reply->is_passed = 1;
+    reply->passes++;
     reply->held = 0;
     if (rv == APR_SUCCESS && reply->r->connection->aborted) {
         return APR_ECONNABORTED;
@@ -293,12 +306,50 @@ static apr_size_t accept_bytes(tsgi_reply_t *reply, apr_size_t n)
     return before < reply->length ? (apr_size_t)(reply->length - before) : 0;
 }
 
-static apr_status_t append(tsgi_reply_t *reply, apr_bucket *bucket, apr_size_t n)
+static apr_status_t added(tsgi_reply_t *reply, apr_size_t n)
 {
-    APR_BRIGADE_INSERT_TAIL(reply->bb, bucket);
     reply->held += n;
     reply->is_dirty = 1;
     return reply->held >= TSGI_HELD_MAX ? pass(reply) : APR_SUCCESS;
+}
+
+/* Puts a copy behind what the last bucket holds. @return 0 if that has no room of its own. */
+static int append_to_last(tsgi_reply_t *reply, const void *data, apr_size_t n)
+{
+    apr_bucket *last = APR_BRIGADE_LAST(reply->bb);
+    if (last == APR_BRIGADE_SENTINEL(reply->bb) || !APR_BUCKET_IS_HEAP(last)) {
+        return 0;
+    }
+    apr_bucket_heap *heap = last->data;
+    const apr_size_t used = (apr_size_t)last->start + last->length;
+    if (heap->refcount.refcount != 1 || heap->alloc_len - used < n) {
+        return 0;
+    }
+    memcpy(heap->base + used, data, n);
+    last->length += n;
+    return 1;
+}
+
+/*
+ * A copy of some bytes. The first piece gets a bucket of its size; small ones behind it share
+ * larger ones: TSGI_HELD_MAX frames of one byte would else take hundreds of times their size.
+ */
+static void append_copy(tsgi_reply_t *reply, const void *data, apr_size_t n)
+{
+    apr_bucket_alloc_t *alloc = reply->r->connection->bucket_alloc;
+
+    if (APR_BRIGADE_EMPTY(reply->bb) || n > COPY_MAX) {
+        APR_BRIGADE_INSERT_TAIL(reply->bb, apr_bucket_heap_create(data, n, NULL, alloc));
+        return;
+    }
+    if (!append_to_last(reply, data, n)) {
+        char *base = apr_bucket_alloc(APR_BUCKET_BUFF_SIZE, alloc);
+        apr_bucket *bucket =
+            apr_bucket_heap_create(base, APR_BUCKET_BUFF_SIZE, apr_bucket_free, alloc);
+        memcpy(base, data, n);
+        bucket->length = n;
+        APR_BRIGADE_INSERT_TAIL(reply->bb, bucket);
+    }
 }
 
 apr_status_t tsgi_reply_copy(tsgi_reply_t *reply, const void *data, apr_size_t n)
@@ -307,9 +358,8 @@ apr_status_t tsgi_reply_copy(tsgi_reply_t *reply, const void *data, apr_size_t n
     if (n == 0) {
         return APR_SUCCESS;
     }
-    return append(
-        reply, apr_bucket_heap_create(data, n, NULL, reply->r->connection->bucket_alloc),
-        n);
+    append_copy(reply, data, n);
+    return added(reply, n);
 }
 
 char *tsgi_reply_alloc(tsgi_reply_t *reply)
@@ -321,20 +371,17 @@ apr_status_t tsgi_reply_adopt(tsgi_reply_t *reply, char *data, apr_size_t n)
 {
     const apr_size_t wanted = accept_bytes(reply, n);
     if (wanted <= COPY_MAX) {
-        apr_status_t rv = APR_SUCCESS;
         if (wanted > 0) {
-            rv = append(reply,
-                        apr_bucket_heap_create(data, wanted, NULL,
-                                               reply->r->connection->bucket_alloc),
-                        wanted);
+            append_copy(reply, data, wanted);
         }
         apr_bucket_free(data);
-        return rv;
+        return wanted > 0 ? added(reply, wanted) : APR_SUCCESS;
     }
-    return append(reply,
-                  apr_bucket_heap_create(data, wanted, apr_bucket_free,
-                                         reply->r->connection->bucket_alloc),
-                  wanted);
+    /* alloc_len is what there is, not what is allocated: nothing is appended to it. */
+    APR_BRIGADE_INSERT_TAIL(reply->bb,
+                            apr_bucket_heap_create(data, wanted, apr_bucket_free,
+                                                   reply->r->connection->bucket_alloc));
+    return added(reply, wanted);
 }
 
 /* Names that a trailer must not have: they would change what the message is (RFC 9110
@@ -361,9 +408,9 @@ const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, siz
         return "more than 1000 trailers";
     }
     while (tsgi_fields_next(&fields, &field)) {
-        if (!is_forbidden_trailer(&field.name)) {
-            apr_table_addn(r->trailers_out, field_name(r->pool, &field),
-                           apr_pstrmemdup(r->pool, field.value.data, field.value.len));
+        const char *value = apr_pstrmemdup(r->pool, field.value.data, field.value.len);
+        if (!is_forbidden_trailer(&field.name) && is_clean(value)) {
+            apr_table_addn(r->trailers_out, field_name(r->pool, &field), value);
         }
     }
     return NULL;
@@ -381,6 +428,13 @@ apr_status_t tsgi_reply_flush(tsgi_reply_t *reply)
     insert(reply, apr_bucket_flush_create(reply->r->connection->bucket_alloc));
     reply->is_dirty = 0;
     return pass(reply);
+}
+
+int tsgi_reply_is_overfull(const tsgi_reply_t *reply)
+{
+    /* What an app writes too much by mistake is dropped without a fuss. */
+    const apr_off_t wanted = reply->is_bodiless ? 0 : reply->length;
+    return wanted >= 0 && reply->received - wanted > TSGI_HELD_MAX;
 }
 
 int tsgi_reply_is_complete(const tsgi_reply_t *reply)

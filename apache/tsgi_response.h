@@ -27,6 +27,7 @@ typedef struct {
     int is_head_set;     /**< the app's head is in r */
     int is_passed;       /**< something, hence the head, has been passed to the filters */
     int is_dirty;        /**< something has not been flushed */
+    unsigned passes;     /**< calls of the filters so far */
     int is_overrun;      /**< more bytes than Content-Length came; logged */
 } tsgi_reply_t;
 
@@ -56,6 +57,8 @@ const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, siz
 apr_status_t tsgi_reply_flush(tsgi_reply_t *reply);
 /** @return 1 if the body is as long as the app's Content-Length said. */
 int tsgi_reply_is_complete(const tsgi_reply_t *reply);
+/** @return 1 if more body came than the client may get, and not just a little. */
+int tsgi_reply_is_overfull(const tsgi_reply_t *reply);
 /**
  * Ends the response. with_flush: it shall leave now, for the request's body is not read
  * to its end.
