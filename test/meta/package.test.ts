@@ -27,6 +27,20 @@ describe('the package', () => {
     expect(lock).to.not.include('"resolved"');
   });
 
+  it('holds what its users need and nothing that lies about in a checkout', () => {
+    const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
+    const told = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
+    const answer = JSON.parse(told) as Record<string, { files: { path: string }[] }>;
+    const [packed] = Object.values(answer); // of an array in npm 11, of an object after it
+    const top = new Set(packed?.files.map(({ path }) => path.split('/')[0]));
+    expect([...top].sort()).to.deep.equal(
+      [
+        ...['CHANGELOG.md', 'CMakeLists.txt', 'LICENSE', 'README.md', 'SECURITY.md', 'apache'],
+        ...['binding.gyp', 'cmake', 'dist', 'docs', 'native', 'package.json', 'scripts'],
+      ].sort(),
+    );
+  });
+
   it('needs the same Node.js wherever one is asked for', () => {
     expect(manifest.engines.node).to.equal('>=20.19');
     for (const file of ['README.md', 'scripts/setup.sh', 'scripts/lib/node-version.mjs']) {
