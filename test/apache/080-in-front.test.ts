@@ -31,6 +31,14 @@ ErrorDocument 404 /page/error
   SetOutputFilter INCLUDES
 </Directory>
 Alias /ssi @ROOT@/htdocs/ssi
+Alias /index @ROOT@/htdocs/index
+<Location /index>
+  DirectoryIndex /page/as-index
+</Location>
+Alias /fallback @ROOT@/htdocs/index
+<Location /fallback>
+  FallbackResource /page/as-fallback
+</Location>
 `;
 const page = `
 exports.application = (environ, startResponse) => {
@@ -50,6 +58,7 @@ describe("Apache's modules in front of an app", () => {
     mkdirSync(`${docs}/media`);
     writeFileSync(`${docs}/media/file.txt`, 'media');
     mkdirSync(`${docs}/ssi`);
+    mkdirSync(`${docs}/index`);
     writeFileSync(
       `${docs}/ssi/index.html`,
       'before <!--#include virtual="/page/included" --> after',
@@ -86,6 +95,17 @@ describe("Apache's modules in front of an app", () => {
     const answer = await httpd.ask('/no/such/file');
     expect(answer.status).to.equal(404);
     expect(answer.body).to.contain('<p>/error 404 /no/such/file');
+  });
+
+  it('redirect to it internally (mod_dir)', async () => {
+    for (const [path, seen] of [
+      ['/index/', '/as-index'],
+      ['/fallback/x', '/as-fallback'],
+    ] as const) {
+      const answer = await httpd.ask(path);
+      expect(answer.status).to.equal(200);
+      expect(answer.body).to.contain(`<p>${seen} `);
+    }
   });
 
   it('include it (mod_include)', async () => {

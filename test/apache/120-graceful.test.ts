@@ -106,8 +106,9 @@ TSGIRestrictProcess one
     });
     try {
       expect((await httpd.ask('/x/one')).status).to.equal(404); // the app's own
-      httpd.log.allow('TSGI01');
-      expect((await httpd.ask('/x/two')).status).to.be.oneOf([403, 500]);
+      httpd.log.allow('TSGI0153');
+      expect((await httpd.ask('/x/two')).status).to.equal(403);
+      expect(httpd.log.matching(/TSGI0153.*process group two /)).to.have.length(1);
     } finally {
       await httpd.stop();
     }
