@@ -148,6 +148,11 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
                      apr_psprintf(p, "umask=%04o", (unsigned)supervisor->spec.umask));
     tsgi_message_add_number(message, "implicit", group->implicit != 0);
     tsgi_message_add_pair(message, "script-root", o->script_root);
+    tsgi_message_add_pair(message, "script-reloading",
+                          group->script_reloading ? "on" : "off");
+    tsgi_message_add_pair(message, "reload",
+                          o->reload == TSGI_RELOAD_ALL ? "all" : "rolling");
+    add_list(message, "watch", o->watch);
     add_list(message, "node-arg", o->node_args);
     add_list(message, "env", o->env);
 }

@@ -2,6 +2,7 @@
  * Messages between a supervisor and its workers: one JSON object a line, both ways, on the control
  * socket (fd 3 of the worker). Both ends are of the same version, always.
  */
+import type { Stamp } from './stamp.ts';
 
 /** Supervisor → worker, the first line; the worker reads it synchronously before anything else. */
 export interface BootMessage {
@@ -70,6 +71,15 @@ export interface FailedMessage {
   readonly needsClusterWorker?: boolean;
 }
 
+/** Worker → supervisor: a script of a pattern is about to be loaded. */
+export interface LoadedMessage {
+  readonly type: 'loaded';
+  /** Its path as Apache made it. */
+  readonly script: string;
+  /** How the file is now. */
+  readonly stamp: Stamp;
+}
+
 /** Worker → supervisor: a line for the error log of the group's virtual host. */
 export interface LogMessage {
   readonly type: 'log';
@@ -79,7 +89,7 @@ export interface LogMessage {
 }
 
 export type ToWorker = BootMessage | DrainMessage;
-export type ToSupervisor = ReadyMessage | FailedMessage | LogMessage;
+export type ToSupervisor = ReadyMessage | FailedMessage | LoadedMessage | LogMessage;
 
 /**
  * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.
@@ -137,6 +147,12 @@ export function parseToSupervisor(line: string): ToSupervisor {
         ...('needsClusterWorker' in fields && {
           needsClusterWorker: field(fields, 'needsClusterWorker', isBoolean),
         }),
+      };
+    case 'loaded':
+      return {
+        type: 'loaded',
+        script: field(fields, 'script', isString),
+        stamp: field(fields, 'stamp', isString),
       };
     case 'log':
       return {

@@ -1,13 +1,21 @@
 /** An application group: its slots, and the rules by which their workers come and go. */
 import { errorLine } from '../errors.ts';
-import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
+import {
+  parseToSupervisor,
+  type DrainMessage,
+  type LoadedMessage,
+  type ScriptSet,
+} from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
 import type { Context, SupervisorEvent } from './context.ts';
+import { launchWorker } from './launch.ts';
 import { LEVEL } from './log.ts';
+import { Renewal, type Turn } from './renewal.ts';
 import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
-import { launchWorker } from './launch.ts';
+import { workingDirectory } from './spawn.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
+import { Watch } from './watch.ts';
 import { describeExit, type Worker } from './worker.ts';
 
 /** A worker that served this long was sound: the next one starts at once. */
@@ -16,6 +24,8 @@ const SOUND_MS = 10_000;
 const PATIENCE_MS = 2_000;
 /** What a worker gets beyond the time it was told, to exit by itself. */
 const KILL_MARGIN_MS = 500;
+/** Scripts of a pattern that are watched; what is loaded beyond is not. */
+const MAX_LOADED = 1_000;
 
 type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
 
@@ -27,13 +37,16 @@ export class Application {
   clusterWorker = false;
   readonly #context: Context;
   readonly #reports: Reports;
-  /** Slots whose worker is still to be replaced, in order. */
-  #rolling: Slot[] = [];
+  readonly #renewal: Renewal;
+  readonly #scriptWatch: Watch | undefined;
+  /** Scripts of a pattern that workers have loaded. */
+  readonly #loaded = new Set<string>();
   #isLeaving = false;
 
   /** @param firstOrdinal number of the first slot within the whole process group. */
   constructor(context: Context, command: AppCommand, firstOrdinal: number) {
     this.#context = context;
+    this.#renewal = new Renewal(context.options.reload === 'all');
     this.#reports = new Reports(context, this);
     this.name = command.application;
     this.scripts = command.scripts;
@@ -41,6 +54,7 @@ export class Application {
       (fd, index) =>
         new Slot(index, firstOrdinal + index, `slot ${this.title}/${String(index)}`, fd),
     );
+    if (context.options.isReloading) this.#scriptWatch = this.#watchScripts();
     if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
   }
 
@@ -61,23 +75,39 @@ export class Application {
     this.reload();
   }
 
-  /** Replaces the workers, one slot after the other; a slot that waits tries again at once. */
+  /**
+   * Replaces the workers, as reload= says; a slot that waits tries again at once. A reload that is
+   * under way begins anew: its fresh worker may have read what was there before.
+   */
   reload(): void {
     if (this.#isLeaving) return;
     this.forceTsx = false;
     this.clusterWorker = false;
-    this.#rolling = this.slots.filter((slot) => slot.state === 'ready' || slot.state === 'booting');
     for (const slot of this.slots) {
-      if (slot.state !== 'waiting') continue;
       slot.backoff.reset();
-      slot.retryAt = 0;
+      if (slot.state === 'waiting') slot.retryAt = 0;
+      if (slot.successor) {
+        this.#release(slot.successor, 'reload', this.#context.options.gracefulTimeoutMs);
+      }
+      this.#renewal.add(slot, 'reload');
     }
+  }
+
+  /** Files that are watched have changed. */
+  onTouched(paths: readonly string[]): void {
+    if (this.#isLeaving) return;
+    const [file = ''] = paths;
+    const more = paths.length > 1 ? ` and ${String(paths.length - 1)} more` : '';
+    const text = errorLine(513, { application: this.title, file: file + more });
+    this.#context.log.host(LEVEL.notice, text);
+    this.reload();
   }
 
   /** Takes the application out of service. A later call may only shorten the time. */
   drain(reason: DrainMessage['reason'], timeoutMs: number): void {
     this.#isLeaving = true;
-    this.#rolling = [];
+    this.#scriptWatch?.stop();
+    this.#renewal.clear();
     for (const slot of this.slots) {
       if (slot.state !== 'closed') this.#move(slot, 'closed');
       for (const worker of [...slot.workers()]) this.#release(worker, reason, timeoutMs);
@@ -106,6 +136,7 @@ export class Application {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
+      else if (message.type === 'loaded') this.#onLoaded(message);
       else this.#context.log.host(message.level, message.text, worker.process.pid);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -122,7 +153,7 @@ export class Application {
     if (wasSuccessor) slot.successor = undefined;
     if (slot.current === worker) slot.current = undefined;
     if (wasDraining || slot.state === 'closed') return;
-    if (this.#learn(worker)) this.#startAgain(slot, wasSuccessor);
+    if (this.#learn(worker)) this.#startAgain(slot, worker);
     else if (wasSuccessor) this.#giveUpReload(worker, describeExit(status, signal), error);
     else this.#replace(worker, describeExit(status, signal), error);
   }
@@ -134,17 +165,17 @@ export class Application {
       for (const worker of slot.workers()) this.#expire(worker, now);
       if (slot.state === 'waiting' && slot.retryAt <= now) this.#start(slot);
     }
-    this.#roll();
+    for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
     let next = Infinity;
     for (const slot of this.slots) {
-      slot.syncWatcher(() => this.#watch(slot));
+      slot.syncWatcher(() => this.#watchSocket(slot));
       for (const worker of slot.workers()) next = Math.min(next, worker.deadline);
       if (slot.state === 'waiting') next = Math.min(next, slot.retryAt);
     }
     return next;
   }
 
-  #watch(slot: Slot): ReturnType<Context['native']['watchReadable']> {
+  #watchSocket(slot: Slot): ReturnType<Context['native']['watchReadable']> {
     const watcher = this.#context.native.watchReadable(slot.fd, () => {
       // Level-triggered: stopped until the loop has acted, which starts it again if need be.
       watcher.stop();
@@ -169,9 +200,9 @@ export class Application {
     }
   }
 
-  #startAgain(slot: Slot, isSuccessor: boolean): void {
-    if (isSuccessor) this.#rolling.unshift(slot);
-    else this.#start(slot);
+  #startAgain(slot: Slot, { renews }: Worker): void {
+    if (renews === undefined) this.#start(slot);
+    else this.#renewal.add(slot, renews);
   }
 
   /** A worker could not even be started, e.g. for an env-file that cannot be read. */
@@ -197,8 +228,11 @@ export class Application {
       const predecessor = slot.current;
       slot.successor = undefined;
       slot.current = worker;
-      if (predecessor)
-        this.#release(predecessor, 'reload', this.#context.options.gracefulTimeoutMs);
+      const reason = worker.renews ?? 'reload';
+      worker.renews = undefined;
+      if (predecessor) {
+        this.#release(predecessor, reason, this.#context.options.gracefulTimeoutMs);
+      }
     }
     if (slot.state === 'booting') this.#move(slot, 'ready');
   }
@@ -218,6 +252,7 @@ export class Application {
     if (slot.successor) {
       this.#reports.death(worker, how, error, 0);
       slot.current = slot.successor;
+      slot.current.renews = undefined;
       slot.successor = undefined;
       this.#move(slot, 'booting');
       return;
@@ -236,7 +271,7 @@ export class Application {
   }
 
   #giveUpReload(worker: Worker, how: string, error: Error | undefined): void {
-    this.#rolling = [];
+    this.#renewal.clear('reload');
     this.#reports.death(worker, how, error, 0);
     this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(worker.slot)));
   }
@@ -268,25 +303,38 @@ export class Application {
     worker.process.killGroup();
   }
 
-  /** The next step of a reload: one fresh worker at a time. */
-  #roll(): void {
-    if (this.#rolling.length === 0 || this.slots.some((slot) => slot.successor)) return;
-    const slot = this.#rolling.find(({ state }) => state === 'ready');
-    if (slot) {
-      this.#rolling.splice(this.#rolling.indexOf(slot), 1);
-      try {
-        slot.successor = launchWorker(this.#context, this, slot);
-      } catch (error) {
-        this.#rolling = [];
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#context.log.host(
-          LEVEL.error,
-          errorLine(512, { ...this.#reports.names(slot), reason }),
-        );
-      }
+  /** A fresh worker starts beside the one that serves. */
+  #renew({ slot, reason }: Turn): void {
+    try {
+      slot.successor = launchWorker(this.#context, this, slot);
+      slot.successor.renews = reason;
+    } catch (error) {
+      this.#renewal.clear('reload');
+      const why = error instanceof Error ? error.message : String(error);
+      const names = this.#reports.names(slot);
+      this.#context.log.host(LEVEL.error, errorLine(512, { ...names, reason: why }));
     }
-    // One that was booting when the reload came may have read old files: its turn comes when it is
-    // ready. One that failed meanwhile starts afresh anyway.
-    this.#rolling = this.#rolling.filter(({ state }) => state === 'ready' || state === 'booting');
+  }
+
+  /** A worker is about to load a script that a pattern led to. */
+  #onLoaded({ script, stamp }: LoadedMessage): void {
+    if (this.scripts.mode === 'exact' || this.#loaded.size >= MAX_LOADED) return;
+    this.#loaded.add(script);
+    this.#scriptWatch?.learn(script, stamp);
+  }
+
+  #watchScripts(): Watch {
+    const { options, log, post } = this.#context;
+    return new Watch({
+      scripts: () => (this.scripts.mode === 'exact' ? this.scripts.paths : [...this.#loaded]),
+      patterns: options.watch,
+      home: options.home ?? workingDirectory(options, this.scripts),
+      onChange: (paths) => {
+        post({ kind: 'touched', application: this, paths });
+      },
+      onTooMany: (most) => {
+        log.host(LEVEL.warn, errorLine(514, { application: this.title, most }));
+      },
+    });
   }
 }

@@ -26,6 +26,11 @@ export interface GroupOptions {
   readonly startupTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** Workers are replaced when their script changes. */
+  readonly isReloading: boolean;
+  readonly reload: 'rolling' | 'all';
+  /** Patterns of further files to watch. */
+  readonly watch: readonly string[];
   /** `[host:]port`, or 'on' for Node's own default. */
   readonly inspect?: string;
   readonly lang?: string;
@@ -138,6 +143,9 @@ function parseGroup(fields: readonly string[]): GroupCommand {
       startupTimeoutMs: keys.integer('startup-timeout', 15_000, 1, day),
       gracefulTimeoutMs: keys.integer('graceful-timeout', 15_000, 0, day),
       shutdownTimeoutMs: keys.integer('shutdown-timeout', 5_000, 0, day),
+      isReloading: keys.text('script-reloading') === 'on',
+      reload: keys.text('reload') === 'all' ? 'all' : 'rolling',
+      watch: keys.all('watch'),
       ...optional('home', keys.text('home')),
       ...optional('envFile', keys.text('env-file')),
       ...optional('displayName', keys.text('display-name')),

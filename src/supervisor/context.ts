@@ -1,5 +1,6 @@
 /** What the parts of a supervisor share. Made once in main.ts; tests make their own. */
 import type { NativeAddon } from '../native.ts';
+import type { Application } from './application.ts';
 import type { GroupOptions } from './commands.ts';
 import type { Environment } from './environment.ts';
 import type { Log } from './log.ts';
@@ -14,6 +15,12 @@ export type SupervisorEvent =
   /** The command socket has ended: Apache is gone. */
   | { readonly kind: 'orphaned' }
   | { readonly kind: 'signal'; readonly signal: 'SIGTERM' | 'SIGHUP' }
+  /** Files that are watched have changed, and come to rest. */
+  | {
+      readonly kind: 'touched';
+      readonly application: Application;
+      readonly paths: readonly string[];
+    }
   | { readonly kind: 'line'; readonly worker: Worker; readonly line: string }
   | {
       readonly kind: 'exit';

@@ -46,6 +46,7 @@ export class Group {
     'command',
     'orphaned',
     'signal',
+    'touched',
     'line',
     'exit',
     'connection',
@@ -63,6 +64,9 @@ export class Group {
       case 'signal':
         if (event.signal === 'SIGHUP') this.#reload();
         else this.#drainAll('shutdown', this.#context?.options.gracefulTimeoutMs ?? 0);
+        break;
+      case 'touched':
+        event.application.onTouched(event.paths);
         break;
       case 'line':
         this.#ownerOf(event.worker.slot.fd)?.onLine(event.worker, event.line);

@@ -1,5 +1,6 @@
 /** What the supervisor knows of one worker process. */
 import type { FailedMessage } from '../ipc/messages.ts';
+import type { RenewalReason } from './renewal.ts';
 import type { Slot } from './slot.ts';
 import type { WorkerProcess } from './spawn.ts';
 import type { Stateful, WorkerState } from './states.ts';
@@ -36,6 +37,8 @@ export class Worker implements Stateful<WorkerState> {
   limitMs = 0;
   /** It was killed because a deadline passed, and that has been logged. */
   isExpired = false;
+  /** Why it boots beside the one that serves; undefined once it has the slot to itself. */
+  renews: RenewalReason | undefined;
   failure: FailedMessage | undefined;
   #tail: string[] = [];
   #tailLength = 0;

@@ -5,6 +5,7 @@
 import { constants } from 'node:os';
 import { errorLine } from '../errors.ts';
 import { Host } from '../http/host.ts';
+import { stampOfSync } from '../ipc/stamp.ts';
 import { native } from '../native.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
@@ -33,7 +34,13 @@ function log(level: number, text: string): void {
   sendToSupervisor({ type: 'log', level, text });
 }
 
-const apps = new Apps({ boot, log });
+const apps = new Apps({
+  boot,
+  log,
+  onLoad: (script) => {
+    sendToSupervisor({ type: 'loaded', script, stamp: stampOfSync(script) });
+  },
+});
 const guard = new Guard(() => apps.loading);
 const watch = watchControl(native, rest, {
   onDrain: ({ timeoutMs }) => {

@@ -30,6 +30,9 @@ describe('parseCommand', () => {
       env: [],
       startupTimeoutMs: 15_000,
       gracefulTimeoutMs: 15_000,
+      isReloading: false,
+      reload: 'rolling',
+      watch: [],
       shutdownTimeoutMs: 5_000,
     });
   });
@@ -46,6 +49,10 @@ describe('parseCommand', () => {
       'startup-timeout=250',
       'display-name=a %{GROUP}',
       'umask=0022',
+      'script-reloading=on',
+      'reload=all',
+      'watch=lib/**/*.js',
+      'watch=tmp/restart',
       'unknown=1',
     );
     expect(options).to.deep.include({
@@ -58,6 +65,9 @@ describe('parseCommand', () => {
         ['EMPTY', ''],
       ],
       startupTimeoutMs: 250,
+      isReloading: true,
+      reload: 'all',
+      watch: ['lib/**/*.js', 'tmp/restart'],
       displayName: 'a %{GROUP}',
     });
   });

@@ -20,6 +20,9 @@ const options: GroupOptions = {
   startupTimeoutMs: 1,
   gracefulTimeoutMs: 1,
   shutdownTimeoutMs: 1,
+  isReloading: false,
+  reload: 'rolling',
+  watch: [],
 };
 
 describe('the environment of workers', () => {
