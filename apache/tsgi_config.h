@@ -56,6 +56,10 @@ typedef struct {
     const char *script_root;
     apr_int64_t reload;        /**< tsgi_reload_t */
     apr_array_header_t *watch; /**< const char *, patterns of file names, in order */
+    /** when workers are recycled; TSGI_UNSET = never */
+    apr_int64_t maximum_requests, restart_interval, inactivity_timeout; /**< times: ms */
+    apr_int64_t memory_limit, cpu_time_limit;                           /**< bytes, ms */
+    apr_int64_t jitter;                                                 /**< percent */
     /** RLIMIT_NOFILE, RLIMIT_NPROC; TSGI_UNSET = inherited */
     apr_int64_t limit_files, limit_processes;
     const char *inspect; /**< "[host:]port" or NULL */

@@ -88,6 +88,12 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
     put_text(hash, o->script_root);
     put_number(hash, o->reload);
     put_list(hash, o->watch);
+    put_number(hash, o->maximum_requests);
+    put_number(hash, o->restart_interval);
+    put_number(hash, o->inactivity_timeout);
+    put_number(hash, o->memory_limit);
+    put_number(hash, o->cpu_time_limit);
+    put_number(hash, o->jitter);
     put_number(hash, o->limit_files);
     put_number(hash, o->limit_processes);
     put_text(hash, o->inspect);

@@ -27,6 +27,10 @@ export interface BootMessage {
   readonly startupTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
+  /** After so many requests it says how many they are; 0: never. */
+  readonly maximumRequests: number;
+  /** How often, at most, it says what it has in hand; 0: never. */
+  readonly statsIntervalMs: number;
   /** Value for process.title. */
   readonly title: string;
   /** Absolute path; the working directory. Undefined: the directory of the (first) script. */
@@ -80,6 +84,14 @@ export interface LoadedMessage {
   readonly stamp: Stamp;
 }
 
+/** Worker → supervisor: what it took and has in hand. */
+export interface StatsMessage {
+  readonly type: 'stats';
+  /** Requests that came, ever. */
+  readonly requests: number;
+  readonly inHand: number;
+}
+
 /** Worker → supervisor: a line for the error log of the group's virtual host. */
 export interface LogMessage {
   readonly type: 'log';
@@ -89,7 +101,7 @@ export interface LogMessage {
 }
 
 export type ToWorker = BootMessage | DrainMessage;
-export type ToSupervisor = ReadyMessage | FailedMessage | LoadedMessage | LogMessage;
+export type ToSupervisor = ReadyMessage | FailedMessage | LoadedMessage | StatsMessage | LogMessage;
 
 /**
  * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.
@@ -153,6 +165,12 @@ export function parseToSupervisor(line: string): ToSupervisor {
         type: 'loaded',
         script: field(fields, 'script', isString),
         stamp: field(fields, 'stamp', isString),
+      };
+    case 'stats':
+      return {
+        type: 'stats',
+        requests: field(fields, 'requests', isCount),
+        inHand: field(fields, 'inHand', isCount),
       };
     case 'log':
       return {

@@ -1,21 +1,16 @@
 /** An application group: its slots, and the rules by which their workers come and go. */
 import { errorLine } from '../errors.ts';
-import {
-  parseToSupervisor,
-  type DrainMessage,
-  type LoadedMessage,
-  type ScriptSet,
-} from '../ipc/messages.ts';
+import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
 import type { Context, SupervisorEvent } from './context.ts';
 import { launchWorker } from './launch.ts';
 import { LEVEL } from './log.ts';
+import { Recycler } from './recycler.ts';
 import { Renewal, type Turn } from './renewal.ts';
 import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
-import { workingDirectory } from './spawn.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
-import { Watch } from './watch.ts';
+import { watchScripts, type Watch } from './watch.ts';
 import { describeExit, type Worker } from './worker.ts';
 
 /** A worker that served this long was sound: the next one starts at once. */
@@ -24,8 +19,6 @@ const SOUND_MS = 10_000;
 const PATIENCE_MS = 2_000;
 /** What a worker gets beyond the time it was told, to exit by itself. */
 const KILL_MARGIN_MS = 500;
-/** Scripts of a pattern that are watched; what is loaded beyond is not. */
-const MAX_LOADED = 1_000;
 
 type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
 
@@ -38,9 +31,8 @@ export class Application {
   readonly #context: Context;
   readonly #reports: Reports;
   readonly #renewal: Renewal;
+  readonly #recycler: Recycler;
   readonly #scriptWatch: Watch | undefined;
-  /** Scripts of a pattern that workers have loaded. */
-  readonly #loaded = new Set<string>();
   #isLeaving = false;
 
   /** @param firstOrdinal number of the first slot within the whole process group. */
@@ -54,7 +46,17 @@ export class Application {
       (fd, index) =>
         new Slot(index, firstOrdinal + index, `slot ${this.title}/${String(index)}`, fd),
     );
-    if (context.options.isReloading) this.#scriptWatch = this.#watchScripts();
+    this.#recycler = new Recycler({
+      context,
+      slots: this.slots,
+      renewal: this.#renewal,
+      reports: this.#reports,
+      isOnDemand: command.start === 'on-demand',
+      sleep: (slot) => {
+        this.#sleep(slot);
+      },
+    });
+    if (context.options.isReloading) this.#scriptWatch = watchScripts(context, this);
     if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
   }
 
@@ -136,7 +138,8 @@ export class Application {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
-      else if (message.type === 'loaded') this.#onLoaded(message);
+      else if (message.type === 'stats') this.#recycler.onStats(worker, message);
+      else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
       else this.#context.log.host(message.level, message.text, worker.process.pid);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -154,7 +157,7 @@ export class Application {
     if (slot.current === worker) slot.current = undefined;
     if (wasDraining || slot.state === 'closed') return;
     if (this.#learn(worker)) this.#startAgain(slot, worker);
-    else if (wasSuccessor) this.#giveUpReload(worker, describeExit(status, signal), error);
+    else if (wasSuccessor) this.#giveUp(worker, describeExit(status, signal), error);
     else this.#replace(worker, describeExit(status, signal), error);
   }
 
@@ -165,8 +168,9 @@ export class Application {
       for (const worker of slot.workers()) this.#expire(worker, now);
       if (slot.state === 'waiting' && slot.retryAt <= now) this.#start(slot);
     }
+    const review = this.#isLeaving ? Infinity : this.#recycler.duties(now);
     for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
-    let next = Infinity;
+    let next = review;
     for (const slot of this.slots) {
       slot.syncWatcher(() => this.#watchSocket(slot));
       for (const worker of slot.workers()) next = Math.min(next, worker.deadline);
@@ -224,6 +228,7 @@ export class Application {
     move(worker, 'ready', workerMoves, this.#context.trace);
     worker.readyAt = this.#context.now();
     worker.deadline = Infinity;
+    this.#recycler.onReady(worker);
     if (slot.successor === worker) {
       const predecessor = slot.current;
       slot.successor = undefined;
@@ -270,10 +275,24 @@ export class Application {
     this.#retryIn(slot, delay, isPatient ? undefined : deathCode(worker, error));
   }
 
-  #giveUpReload(worker: Worker, how: string, error: Error | undefined): void {
-    this.#renewal.clear('reload');
+  /** The fresh worker beside the one that serves is dead. */
+  #giveUp(worker: Worker, how: string, error: Error | undefined): void {
     this.#reports.death(worker, how, error, 0);
-    this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(worker.slot)));
+    if (worker.renews === 'recycle') this.#recycler.onFailure(worker.slot);
+    else this.#stopReload(worker.slot);
+  }
+
+  #stopReload(slot: Slot): void {
+    this.#renewal.clear('reload');
+    this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(slot)));
+  }
+
+  /** Nobody uses the slot's worker: it ends, and the next connection starts another. */
+  #sleep(slot: Slot): void {
+    const { current } = slot;
+    if (!current) return;
+    this.#move(slot, 'idle');
+    this.#release(current, 'recycle', this.#context.options.gracefulTimeoutMs);
   }
 
   /** Tells a worker to finish; the loop kills it when it takes too long. */
@@ -296,7 +315,7 @@ export class Application {
   #expire(worker: Worker, now: number): void {
     if (worker.deadline > now) return;
     worker.deadline = Infinity;
-    worker.isExpired = true;
+    worker.killedBy = worker.state === 'booting' ? 505 : 508;
     const details = { seconds: seconds(worker.limitMs) };
     if (worker.state === 'booting') this.#reports.worker(LEVEL.error, 505, worker, details);
     else this.#reports.worker(LEVEL.warn, 508, worker, details);
@@ -309,32 +328,9 @@ export class Application {
       slot.successor = launchWorker(this.#context, this, slot);
       slot.successor.renews = reason;
     } catch (error) {
-      this.#renewal.clear('reload');
-      const why = error instanceof Error ? error.message : String(error);
-      const names = this.#reports.names(slot);
-      this.#context.log.host(LEVEL.error, errorLine(512, { ...names, reason: why }));
+      this.#reports.notStarted(slot, error, 0);
+      if (reason === 'recycle') this.#recycler.onFailure(slot);
+      else this.#stopReload(slot);
     }
-  }
-
-  /** A worker is about to load a script that a pattern led to. */
-  #onLoaded({ script, stamp }: LoadedMessage): void {
-    if (this.scripts.mode === 'exact' || this.#loaded.size >= MAX_LOADED) return;
-    this.#loaded.add(script);
-    this.#scriptWatch?.learn(script, stamp);
-  }
-
-  #watchScripts(): Watch {
-    const { options, log, post } = this.#context;
-    return new Watch({
-      scripts: () => (this.scripts.mode === 'exact' ? this.scripts.paths : [...this.#loaded]),
-      patterns: options.watch,
-      home: options.home ?? workingDirectory(options, this.scripts),
-      onChange: (paths) => {
-        post({ kind: 'touched', application: this, paths });
-      },
-      onTooMany: (most) => {
-        log.host(LEVEL.warn, errorLine(514, { application: this.title, most }));
-      },
-    });
   }
 }

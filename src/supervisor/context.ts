@@ -6,6 +6,7 @@ import type { Environment } from './environment.ts';
 import type { Log } from './log.ts';
 import type { Slot } from './slot.ts';
 import type { SpawnWorker } from './spawn.ts';
+import type { Usage } from './usage.ts';
 import type { Worker } from './worker.ts';
 import type { Command } from './commands.ts';
 
@@ -43,6 +44,8 @@ export interface Context {
   readonly now: () => number;
   /** The environment that all workers share, read once per turn of the loop. */
   readonly environment: () => Environment;
+  /** undefined when the process has gone. */
+  readonly usageOf: (pid: number) => Usage | undefined;
   readonly closeFd: (fd: number) => void;
   /** A line of level debug. */
   readonly trace: (text: string) => void;

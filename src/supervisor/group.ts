@@ -16,7 +16,7 @@ const ORPHAN_MS = 2_500;
 /** What a group needs from outside; {@link Context} without what the group itself adds. */
 export interface GroupDependencies extends Pick<
   Context,
-  'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'closeFd' | 'trace'
+  'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'usageOf' | 'closeFd' | 'trace'
 > {
   readonly setTitle: (title: string) => void;
   /** Ends the process. */

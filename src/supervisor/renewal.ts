@@ -24,6 +24,10 @@ export class Renewal {
     if (this.#queue.get(slot) !== 'reload') this.#queue.set(slot, reason);
   }
 
+  has(slot: Slot): boolean {
+    return this.#queue.has(slot);
+  }
+
   /** Forgets the turns that have this reason; without one, all. */
   clear(reason?: RenewalReason): void {
     for (const [slot, its] of this.#queue) {

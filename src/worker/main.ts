@@ -13,6 +13,7 @@ import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.
 import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
 import { hookListen } from './listen.ts';
+import { Stats } from './stats.ts';
 
 const LISTEN_FD = 4;
 const FLUSH_MS = 1_000;
@@ -105,6 +106,10 @@ function serve(): Host {
     multiprocess: boot.processes > 1,
     resolve: (script) => apps.resolve(script),
     log,
+  });
+  const stats = new Stats(started, boot.statsIntervalMs, sendToSupervisor);
+  started.notify(boot.maximumRequests, () => {
+    stats.tell();
   });
   // As late as can be, so that what the app's own listeners write at the end leaves too.
   process.on('exit', () => {

@@ -1,8 +1,18 @@
 import { expect } from 'chai';
+import { newLife } from '../../src/supervisor/recycling.ts';
 import { Renewal } from '../../src/supervisor/renewal.ts';
 import { Slot } from '../../src/supervisor/slot.ts';
 import type { SlotState } from '../../src/supervisor/states.ts';
 import { Worker } from '../../src/supervisor/worker.ts';
+
+const limits = {
+  maximumRequests: 0,
+  restartIntervalMs: 0,
+  jitter: 0,
+  inactivityMs: 0,
+  memory: 0,
+  cpuMs: 0,
+};
 
 function slots(...states: SlotState[]): Slot[] {
   return states.map((state, index) => {
@@ -21,7 +31,7 @@ describe('Renewal', () => {
     for (const slot of all) renewal.add(slot, 'reload');
     expect(indexes(renewal, all)).to.deep.equal([0]);
     const [first] = all;
-    if (first) first.successor = new Worker(first, 'fresh');
+    if (first) first.successor = new Worker(first, 'fresh', newLife(limits));
     expect(indexes(renewal, all)).to.deep.equal([]);
     if (first) first.successor = undefined;
     expect(indexes(renewal, all)).to.deep.equal([1]);
