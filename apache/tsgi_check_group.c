@@ -48,6 +48,9 @@ static const char *find_node(tsgi_check_t *check, const tsgi_group_t *group)
 void tsgi_check_group(tsgi_check_t *check, tsgi_group_t *group)
 {
     apr_pool_t *p = check->p;
+    const tsgi_server_conf_t *conf =
+        ap_get_module_config(group->server->module_config, &tsgi_module);
+    group->script_reloading = conf->script_reloading != 0; /* on unless told otherwise */
     if (group->error != NULL) {
         return; /* its directive could not be read; that is reported already */
     }

@@ -22,6 +22,7 @@ typedef struct tsgi_slots_t tsgi_slots_t;           /* tsgi_generation.h */
 #define TSGI_UNSET (-1)
 
 typedef enum { TSGI_START_BOOT, TSGI_START_ON_DEMAND } tsgi_start_t;
+typedef enum { TSGI_RELOAD_ROLLING, TSGI_RELOAD_ALL } tsgi_reload_t;
 /** TSGI_PASS_INHERIT: not set here; never in a tsgi_route_t. */
 typedef enum {
     TSGI_PASS_INHERIT = -2,
@@ -53,6 +54,12 @@ typedef struct {
     apr_int64_t no_new_privileges; /**< 1 = on */
     apr_int64_t start;             /**< tsgi_start_t */
     const char *script_root;
+    apr_int64_t reload;        /**< tsgi_reload_t */
+    apr_array_header_t *watch; /**< const char *, patterns of file names, in order */
+    /** when workers are recycled; TSGI_UNSET = never */
+    apr_int64_t maximum_requests, restart_interval, inactivity_timeout; /**< times: ms */
+    apr_int64_t memory_limit, cpu_time_limit;                           /**< bytes, ms */
+    apr_int64_t jitter;                                                 /**< percent */
     /** RLIMIT_NOFILE, RLIMIT_NPROC; TSGI_UNSET = inherited */
     apr_int64_t limit_files, limit_processes;
     const char *inspect; /**< "[host:]port" or NULL */
@@ -91,7 +98,8 @@ typedef struct tsgi_group_t {
     int implicit;
     tsgi_options_t options;
     tsgi_identity_t identity;
-    const char *node;  /**< resolved: options.node, TSGINode, or PATH search */
+    const char *node;     /**< resolved: options.node, TSGINode, or PATH search */
+    int script_reloading; /**< resolved: TSGIScriptReloading of `server`, 1 = on */
     const char *error; /**< what is wrong with it (restart only); its requests get 503 */
     apr_array_header_t *apps;      /**< tsgi_app_t * */
     apr_hash_t *apps_by_name;      /**< name → tsgi_app_t * */
@@ -136,6 +144,7 @@ typedef struct {
     const char *application_group;
     const char *node; /**< TSGINode */
     tsgi_pass_t pass_authorization;
+    int script_reloading;                 /**< TSGIScriptReloading: 1, 0 or TSGI_UNSET */
     apr_array_header_t *restrict_process; /**< const char *; NULL = unset */
     /** tsgi_override_t * (tsgi_section.h): TSGIProcessGroup in sections */
     apr_array_header_t *dir_groups;

@@ -86,6 +86,14 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
     put_number(hash, o->no_new_privileges);
     put_number(hash, o->start);
     put_text(hash, o->script_root);
+    put_number(hash, o->reload);
+    put_list(hash, o->watch);
+    put_number(hash, o->maximum_requests);
+    put_number(hash, o->restart_interval);
+    put_number(hash, o->inactivity_timeout);
+    put_number(hash, o->memory_limit);
+    put_number(hash, o->cpu_time_limit);
+    put_number(hash, o->jitter);
     put_number(hash, o->limit_files);
     put_number(hash, o->limit_processes);
     put_text(hash, o->inspect);
@@ -115,6 +123,7 @@ void tsgi_id_compute(const tsgi_group_t *group, const char *directory,
     put_number(&hash, group->implicit);
     put_identity(&hash, &group->identity);
     put_file(&hash, group->node);
+    put_number(&hash, group->script_reloading);
     put_options(&hash, &group->options);
     apr_sha1_final(digest, &hash);
     memcpy(id, digest, TSGI_GENERATION_SIZE);

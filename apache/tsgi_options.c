@@ -71,6 +71,25 @@ static const char *check_node_args(apr_pool_t *p, const char *value)
     return NULL;
 }
 
+/* Words of a pattern that the supervisor knows to match: *, ** and ?, no way up. */
+static const char *check_watch(apr_pool_t *p, const char *value)
+{
+    const char *rest = value;
+    const char *word = ap_getword_conf(p, &rest);
+    for (; word[0] != '\0'; word = ap_getword_conf(p, &rest)) {
+        size_t length = strlen(word);
+        if (strpbrk(word, "[]{}\\") != NULL) {
+            return "patterns of *, ** and ?, such as views/**/*.html";
+        }
+        if (strcmp(word, "..") == 0 || strncmp(word, "../", 3) == 0 ||
+            strstr(word, "/../") != NULL ||
+            (length > 2 && strcmp(word + length - 3, "/..") == 0)) {
+            return "patterns without .., relative to home= or absolute";
+        }
+    }
+    return NULL;
+}
+
 /* ---- the table ---------------------------------------------------------------------- */
 
 #define AT(member) offsetof(tsgi_options_t, member)
@@ -119,6 +138,24 @@ const tsgi_option_row_t tsgi_group_options[] = {
      "When workers start: with Apache, or at the first request."},
     {"script-root", TSGI_OPTION_PATH, AT(script_root), 0, 0, NULL, NULL, NULL, NULL,
      "The directory that holds every script which a pattern may name."},
+    {"reload", TSGI_OPTION_ENUM, AT(reload), 0, 0, "rolling", NULL, "rolling|all", NULL,
+     "At a reload, workers are replaced one after the other, or all at once."},
+    {"watch", TSGI_OPTION_WORDS, AT(watch), 0, 0, NULL, NULL, NULL, check_watch,
+     "Further files whose change reloads: patterns relative to home, such as lib/**/*.js."},
+    {"maximum-requests", TSGI_OPTION_INT, AT(maximum_requests), 1, 2147483647, NULL, "requests",
+     NULL, NULL, "A worker that took so many is replaced. Default: never."},
+    {"restart-interval", TSGI_OPTION_DURATION, AT(restart_interval), SECOND, 8760 * HOUR, NULL,
+     NULL, NULL, NULL, "A worker that served so long is replaced. Default: never."},
+    {"jitter", TSGI_OPTION_INT, AT(jitter), 0, 100, "10", "percent", NULL, NULL,
+     "By how much, at most, the two come earlier, so that workers do not all end at once."},
+    {"inactivity-timeout", TSGI_OPTION_DURATION, AT(inactivity_timeout), SECOND, 8760 * HOUR,
+     NULL, NULL, NULL, NULL,
+     "A worker without requests so long is replaced, or with start=on-demand ends."},
+    {"memory-limit", TSGI_OPTION_SIZE, AT(memory_limit), APR_INT64_C(32) << 20,
+     APR_INT64_C(1) << 40, NULL, NULL, NULL, NULL,
+     "A worker with more memory is replaced, one with twice as much is killed."},
+    {"cpu-time-limit", TSGI_OPTION_DURATION, AT(cpu_time_limit), SECOND, 8760 * HOUR, NULL, NULL,
+     NULL, NULL, "A worker that used so much processor time is replaced. Default: never."},
     {"limit-files", TSGI_OPTION_INT, AT(limit_files), 64, 1048576, NULL, "descriptors", NULL, NULL,
      "The most open files of one process. Default: inherited."},
     {"limit-processes", TSGI_OPTION_INT, AT(limit_processes), 16, 4194304, NULL, "processes", NULL,

@@ -118,6 +118,24 @@ static void add_list(tsgi_message_t *message, const char *key,
     }
 }
 
+static void add_if_set(tsgi_message_t *message, const char *key, apr_int64_t value)
+{
+    if (value != TSGI_UNSET) {
+        tsgi_message_add_number(message, key, value);
+    }
+}
+
+/* What decides when a worker that serves well is replaced all the same. */
+static void add_recycling(tsgi_message_t *message, const tsgi_options_t *o)
+{
+    add_if_set(message, "maximum-requests", o->maximum_requests);
+    add_if_set(message, "restart-interval", o->restart_interval);
+    add_if_set(message, "inactivity-timeout", o->inactivity_timeout);
+    add_if_set(message, "memory-limit", o->memory_limit);
+    add_if_set(message, "cpu-time-limit", o->cpu_time_limit);
+    add_if_set(message, "jitter", o->jitter);
+}
+
 static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *group)
 {
     tsgi_generation_t *generation = supervisor->generation;
@@ -148,6 +166,12 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
                      apr_psprintf(p, "umask=%04o", (unsigned)supervisor->spec.umask));
     tsgi_message_add_number(message, "implicit", group->implicit != 0);
     tsgi_message_add_pair(message, "script-root", o->script_root);
+    tsgi_message_add_pair(message, "script-reloading",
+                          group->script_reloading ? "on" : "off");
+    tsgi_message_add_pair(message, "reload",
+                          o->reload == TSGI_RELOAD_ALL ? "all" : "rolling");
+    add_list(message, "watch", o->watch);
+    add_recycling(message, o);
     add_list(message, "node-arg", o->node_args);
     add_list(message, "env", o->env);
 }

@@ -59,6 +59,24 @@ export const errorTable = {
       'reload of {application} stopped at worker {slot}: the fresh worker did not get ready; ' +
       'the old ones go on. Mend the app and reload again',
   },
+  513: { text: '{application}: {file} has changed; fresh workers take over' },
+  514: {
+    text:
+      'watch= of {application} leads past more than {most} files and directories; what comes after ' +
+      'them is not watched. Name fewer, for instance lib/**/*.js instead of **/*',
+  },
+  515: { text: 'worker {slot} of {application} (pid {pid}) is recycled: {cause}' },
+  516: {
+    text:
+      'worker {slot} of {application} (pid {pid}) uses {used} MiB, more than twice its memory-limit of ' +
+      '{limit} MiB, and is killed. Look for a leak, or raise memory-limit=',
+    status: 503,
+  },
+  517: {
+    text:
+      'worker {slot} of {application} was to be recycled, but the fresh worker did not get ready; ' +
+      'the old one goes on. Next try in {seconds} s',
+  },
   // 0600–0699: loading an app
   600: { text: 'internal error while loading {script}: {reason}', status: 500 },
   601: {

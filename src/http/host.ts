@@ -71,6 +71,9 @@ export class Host implements HostContext {
   readonly channel: Channel;
   readonly #exchanges = new ExchangeTable();
   #drained: (() => void)[] = [];
+  #taken = 0;
+  #notifyAt = 0;
+  #onTaken: () => void = () => undefined;
 
   /** Installs the hooks on Node's http classes; serves nothing before start(). */
   constructor(native: NativeAddon, options: HostOptions) {
@@ -116,6 +119,17 @@ export class Host implements HostContext {
   /** Requests that were given to an app and are not over. */
   get inHand(): number {
     return this.#exchanges.size;
+  }
+
+  /** Requests that came, ever. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Calls `onTaken` once, when that many requests have come. */
+  notify(count: number, onTaken: () => void): void {
+    this.#notifyAt = count;
+    this.#onTaken = onTaken;
   }
 
   forget(id: number): void {
@@ -164,6 +178,7 @@ export class Host implements HostContext {
 
   #takeRequest(events: Int32Array, at: number, id: number, text: string): void {
     const head = new Head(events, at, text, this.native.tokenNames);
+    if (++this.#taken === this.#notifyAt) this.#onTaken();
     let app: App | Promise<App>;
     try {
       // Outside of the request's scope: what an app sets up while it is loaded is nobody's request.

@@ -2,6 +2,7 @@
  * Messages between a supervisor and its workers: one JSON object a line, both ways, on the control
  * socket (fd 3 of the worker). Both ends are of the same version, always.
  */
+import type { Stamp } from './stamp.ts';
 
 /** Supervisor → worker, the first line; the worker reads it synchronously before anything else. */
 export interface BootMessage {
@@ -26,6 +27,10 @@ export interface BootMessage {
   readonly startupTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
+  /** After so many requests it says how many they are; 0: never. */
+  readonly maximumRequests: number;
+  /** How often, at most, it says what it has in hand; 0: never. */
+  readonly statsIntervalMs: number;
   /** Value for process.title. */
   readonly title: string;
   /** Absolute path; the working directory. Undefined: the directory of the (first) script. */
@@ -70,6 +75,23 @@ export interface FailedMessage {
   readonly needsClusterWorker?: boolean;
 }
 
+/** Worker → supervisor: a script of a pattern is about to be loaded. */
+export interface LoadedMessage {
+  readonly type: 'loaded';
+  /** Its path as Apache made it. */
+  readonly script: string;
+  /** How the file is now. */
+  readonly stamp: Stamp;
+}
+
+/** Worker → supervisor: what it took and has in hand. */
+export interface StatsMessage {
+  readonly type: 'stats';
+  /** Requests that came, ever. */
+  readonly requests: number;
+  readonly inHand: number;
+}
+
 /** Worker → supervisor: a line for the error log of the group's virtual host. */
 export interface LogMessage {
   readonly type: 'log';
@@ -79,7 +101,7 @@ export interface LogMessage {
 }
 
 export type ToWorker = BootMessage | DrainMessage;
-export type ToSupervisor = ReadyMessage | FailedMessage | LogMessage;
+export type ToSupervisor = ReadyMessage | FailedMessage | LoadedMessage | StatsMessage | LogMessage;
 
 /**
  * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.
@@ -137,6 +159,18 @@ export function parseToSupervisor(line: string): ToSupervisor {
         ...('needsClusterWorker' in fields && {
           needsClusterWorker: field(fields, 'needsClusterWorker', isBoolean),
         }),
+      };
+    case 'loaded':
+      return {
+        type: 'loaded',
+        script: field(fields, 'script', isString),
+        stamp: field(fields, 'stamp', isString),
+      };
+    case 'stats':
+      return {
+        type: 'stats',
+        requests: field(fields, 'requests', isCount),
+        inHand: field(fields, 'inHand', isCount),
       };
     case 'log':
       return {

@@ -3,11 +3,14 @@ import { errorLine } from '../errors.ts';
 import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
 import type { Context, SupervisorEvent } from './context.ts';
+import { launchWorker } from './launch.ts';
 import { LEVEL } from './log.ts';
+import { Recycler } from './recycler.ts';
+import { Renewal, type Turn } from './renewal.ts';
 import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
-import { launchWorker } from './launch.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
+import { watchScripts, type Watch } from './watch.ts';
 import { describeExit, type Worker } from './worker.ts';
 
 /** A worker that served this long was sound: the next one starts at once. */
@@ -27,13 +30,15 @@ export class Application {
   clusterWorker = false;
   readonly #context: Context;
   readonly #reports: Reports;
-  /** Slots whose worker is still to be replaced, in order. */
-  #rolling: Slot[] = [];
+  readonly #renewal: Renewal;
+  readonly #recycler: Recycler;
+  readonly #scriptWatch: Watch | undefined;
   #isLeaving = false;
 
   /** @param firstOrdinal number of the first slot within the whole process group. */
   constructor(context: Context, command: AppCommand, firstOrdinal: number) {
     this.#context = context;
+    this.#renewal = new Renewal(context.options.reload === 'all');
     this.#reports = new Reports(context, this);
     this.name = command.application;
     this.scripts = command.scripts;
@@ -41,6 +46,17 @@ export class Application {
       (fd, index) =>
         new Slot(index, firstOrdinal + index, `slot ${this.title}/${String(index)}`, fd),
     );
+    this.#recycler = new Recycler({
+      context,
+      slots: this.slots,
+      renewal: this.#renewal,
+      reports: this.#reports,
+      isOnDemand: command.start === 'on-demand',
+      sleep: (slot) => {
+        this.#sleep(slot);
+      },
+    });
+    if (context.options.isReloading) this.#scriptWatch = watchScripts(context, this);
     if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
   }
 
@@ -61,23 +77,39 @@ export class Application {
     this.reload();
   }
 
-  /** Replaces the workers, one slot after the other; a slot that waits tries again at once. */
+  /**
+   * Replaces the workers, as reload= says; a slot that waits tries again at once. A reload that is
+   * under way begins anew: its fresh worker may have read what was there before.
+   */
   reload(): void {
     if (this.#isLeaving) return;
     this.forceTsx = false;
     this.clusterWorker = false;
-    this.#rolling = this.slots.filter((slot) => slot.state === 'ready' || slot.state === 'booting');
     for (const slot of this.slots) {
-      if (slot.state !== 'waiting') continue;
       slot.backoff.reset();
-      slot.retryAt = 0;
+      if (slot.state === 'waiting') slot.retryAt = 0;
+      if (slot.successor) {
+        this.#release(slot.successor, 'reload', this.#context.options.gracefulTimeoutMs);
+      }
+      this.#renewal.add(slot, 'reload');
     }
+  }
+
+  /** Files that are watched have changed. */
+  onTouched(paths: readonly string[]): void {
+    if (this.#isLeaving) return;
+    const [file = ''] = paths;
+    const more = paths.length > 1 ? ` and ${String(paths.length - 1)} more` : '';
+    const text = errorLine(513, { application: this.title, file: file + more });
+    this.#context.log.host(LEVEL.notice, text);
+    this.reload();
   }
 
   /** Takes the application out of service. A later call may only shorten the time. */
   drain(reason: DrainMessage['reason'], timeoutMs: number): void {
     this.#isLeaving = true;
-    this.#rolling = [];
+    this.#scriptWatch?.stop();
+    this.#renewal.clear();
     for (const slot of this.slots) {
       if (slot.state !== 'closed') this.#move(slot, 'closed');
       for (const worker of [...slot.workers()]) this.#release(worker, reason, timeoutMs);
@@ -106,6 +138,8 @@ export class Application {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
+      else if (message.type === 'stats') this.#recycler.onStats(worker, message);
+      else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
       else this.#context.log.host(message.level, message.text, worker.process.pid);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -122,8 +156,8 @@ export class Application {
     if (wasSuccessor) slot.successor = undefined;
     if (slot.current === worker) slot.current = undefined;
     if (wasDraining || slot.state === 'closed') return;
-    if (this.#learn(worker)) this.#startAgain(slot, wasSuccessor);
-    else if (wasSuccessor) this.#giveUpReload(worker, describeExit(status, signal), error);
+    if (this.#learn(worker)) this.#startAgain(slot, worker);
+    else if (wasSuccessor) this.#giveUp(worker, describeExit(status, signal), error);
     else this.#replace(worker, describeExit(status, signal), error);
   }
 
@@ -134,17 +168,18 @@ export class Application {
       for (const worker of slot.workers()) this.#expire(worker, now);
       if (slot.state === 'waiting' && slot.retryAt <= now) this.#start(slot);
     }
-    this.#roll();
-    let next = Infinity;
+    const review = this.#isLeaving ? Infinity : this.#recycler.duties(now);
+    for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
+    let next = review;
     for (const slot of this.slots) {
-      slot.syncWatcher(() => this.#watch(slot));
+      slot.syncWatcher(() => this.#watchSocket(slot));
       for (const worker of slot.workers()) next = Math.min(next, worker.deadline);
       if (slot.state === 'waiting') next = Math.min(next, slot.retryAt);
     }
     return next;
   }
 
-  #watch(slot: Slot): ReturnType<Context['native']['watchReadable']> {
+  #watchSocket(slot: Slot): ReturnType<Context['native']['watchReadable']> {
     const watcher = this.#context.native.watchReadable(slot.fd, () => {
       // Level-triggered: stopped until the loop has acted, which starts it again if need be.
       watcher.stop();
@@ -169,9 +204,9 @@ export class Application {
     }
   }
 
-  #startAgain(slot: Slot, isSuccessor: boolean): void {
-    if (isSuccessor) this.#rolling.unshift(slot);
-    else this.#start(slot);
+  #startAgain(slot: Slot, { renews }: Worker): void {
+    if (renews === undefined) this.#start(slot);
+    else this.#renewal.add(slot, renews);
   }
 
   /** A worker could not even be started, e.g. for an env-file that cannot be read. */
@@ -193,12 +228,16 @@ export class Application {
     move(worker, 'ready', workerMoves, this.#context.trace);
     worker.readyAt = this.#context.now();
     worker.deadline = Infinity;
+    this.#recycler.onReady(worker);
     if (slot.successor === worker) {
       const predecessor = slot.current;
       slot.successor = undefined;
       slot.current = worker;
-      if (predecessor)
-        this.#release(predecessor, 'reload', this.#context.options.gracefulTimeoutMs);
+      const reason = worker.renews ?? 'reload';
+      worker.renews = undefined;
+      if (predecessor) {
+        this.#release(predecessor, reason, this.#context.options.gracefulTimeoutMs);
+      }
     }
     if (slot.state === 'booting') this.#move(slot, 'ready');
   }
@@ -218,6 +257,7 @@ export class Application {
     if (slot.successor) {
       this.#reports.death(worker, how, error, 0);
       slot.current = slot.successor;
+      slot.current.renews = undefined;
       slot.successor = undefined;
       this.#move(slot, 'booting');
       return;
@@ -235,10 +275,24 @@ export class Application {
     this.#retryIn(slot, delay, isPatient ? undefined : deathCode(worker, error));
   }
 
-  #giveUpReload(worker: Worker, how: string, error: Error | undefined): void {
-    this.#rolling = [];
+  /** The fresh worker beside the one that serves is dead. */
+  #giveUp(worker: Worker, how: string, error: Error | undefined): void {
     this.#reports.death(worker, how, error, 0);
-    this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(worker.slot)));
+    if (worker.renews === 'recycle') this.#recycler.onFailure(worker.slot);
+    else this.#stopReload(worker.slot);
+  }
+
+  #stopReload(slot: Slot): void {
+    this.#renewal.clear('reload');
+    this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(slot)));
+  }
+
+  /** Nobody uses the slot's worker: it ends, and the next connection starts another. */
+  #sleep(slot: Slot): void {
+    const { current } = slot;
+    if (!current) return;
+    this.#move(slot, 'idle');
+    this.#release(current, 'recycle', this.#context.options.gracefulTimeoutMs);
   }
 
   /** Tells a worker to finish; the loop kills it when it takes too long. */
@@ -261,32 +315,22 @@ export class Application {
   #expire(worker: Worker, now: number): void {
     if (worker.deadline > now) return;
     worker.deadline = Infinity;
-    worker.isExpired = true;
+    worker.killedBy = worker.state === 'booting' ? 505 : 508;
     const details = { seconds: seconds(worker.limitMs) };
     if (worker.state === 'booting') this.#reports.worker(LEVEL.error, 505, worker, details);
     else this.#reports.worker(LEVEL.warn, 508, worker, details);
     worker.process.killGroup();
   }
 
-  /** The next step of a reload: one fresh worker at a time. */
-  #roll(): void {
-    if (this.#rolling.length === 0 || this.slots.some((slot) => slot.successor)) return;
-    const slot = this.#rolling.find(({ state }) => state === 'ready');
-    if (slot) {
-      this.#rolling.splice(this.#rolling.indexOf(slot), 1);
-      try {
-        slot.successor = launchWorker(this.#context, this, slot);
-      } catch (error) {
-        this.#rolling = [];
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#context.log.host(
-          LEVEL.error,
-          errorLine(512, { ...this.#reports.names(slot), reason }),
-        );
-      }
+  /** A fresh worker starts beside the one that serves. */
+  #renew({ slot, reason }: Turn): void {
+    try {
+      slot.successor = launchWorker(this.#context, this, slot);
+      slot.successor.renews = reason;
+    } catch (error) {
+      this.#reports.notStarted(slot, error, 0);
+      if (reason === 'recycle') this.#recycler.onFailure(slot);
+      else this.#stopReload(slot);
     }
-    // One that was booting when the reload came may have read old files: its turn comes when it is
-    // ready. One that failed meanwhile starts afresh anyway.
-    this.#rolling = this.#rolling.filter(({ state }) => state === 'ready' || state === 'booting');
   }
 }

@@ -4,6 +4,7 @@
  */
 import { TsgiError } from '../errors.ts';
 import type { ScriptSet } from '../ipc/messages.ts';
+import type { Limits } from './recycling.ts';
 
 /** What `TSGIDaemonProcess` said. Times in ms. */
 export interface GroupOptions {
@@ -26,6 +27,13 @@ export interface GroupOptions {
   readonly startupTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** Workers are replaced when their script changes. */
+  readonly isReloading: boolean;
+  readonly reload: 'rolling' | 'all';
+  /** Patterns of further files to watch. */
+  readonly watch: readonly string[];
+  /** When workers are recycled. */
+  readonly limits: Limits;
   /** `[host:]port`, or 'on' for Node's own default. */
   readonly inspect?: string;
   readonly lang?: string;
@@ -95,7 +103,7 @@ class Keys {
   integer(key: string, fallback: number, least: number, most: number): number {
     const value = this.text(key);
     if (value === undefined) return fallback;
-    const number = /^\d{1,10}$/.test(value) ? Number(value) : NaN;
+    const number = /^\d{1,15}$/.test(value) ? Number(value) : NaN;
     if (!(number >= least && number <= most)) {
       throw malformed(`${key} is ${value}, expected ${String(least)} to ${String(most)}`);
     }
@@ -114,6 +122,18 @@ function parseEnvironment(entries: readonly string[]): (readonly [string, string
 /** Leaves out what is undefined, as exactOptionalPropertyTypes wants it. */
 function optional<K extends string>(key: K, value: string | undefined): Partial<Record<K, string>> {
   return value === undefined ? {} : ({ [key]: value } as Record<K, string>);
+}
+
+function parseLimits(keys: Keys): Limits {
+  const limit = (key: string): number => keys.integer(key, 0, 0, Number.MAX_SAFE_INTEGER);
+  return {
+    maximumRequests: limit('maximum-requests'),
+    restartIntervalMs: limit('restart-interval'),
+    jitter: keys.integer('jitter', 10, 0, 100) / 100,
+    inactivityMs: limit('inactivity-timeout'),
+    memory: limit('memory-limit'),
+    cpuMs: limit('cpu-time-limit'),
+  };
 }
 
 function parseGroup(fields: readonly string[]): GroupCommand {
@@ -138,6 +158,10 @@ function parseGroup(fields: readonly string[]): GroupCommand {
       startupTimeoutMs: keys.integer('startup-timeout', 15_000, 1, day),
       gracefulTimeoutMs: keys.integer('graceful-timeout', 15_000, 0, day),
       shutdownTimeoutMs: keys.integer('shutdown-timeout', 5_000, 0, day),
+      isReloading: keys.text('script-reloading') === 'on',
+      reload: keys.text('reload') === 'all' ? 'all' : 'rolling',
+      watch: keys.all('watch'),
+      limits: parseLimits(keys),
       ...optional('home', keys.text('home')),
       ...optional('envFile', keys.text('env-file')),
       ...optional('displayName', keys.text('display-name')),

@@ -1,10 +1,12 @@
 /** What the parts of a supervisor share. Made once in main.ts; tests make their own. */
 import type { NativeAddon } from '../native.ts';
+import type { Application } from './application.ts';
 import type { GroupOptions } from './commands.ts';
 import type { Environment } from './environment.ts';
 import type { Log } from './log.ts';
 import type { Slot } from './slot.ts';
 import type { SpawnWorker } from './spawn.ts';
+import type { Usage } from './usage.ts';
 import type { Worker } from './worker.ts';
 import type { Command } from './commands.ts';
 
@@ -14,6 +16,12 @@ export type SupervisorEvent =
   /** The command socket has ended: Apache is gone. */
   | { readonly kind: 'orphaned' }
   | { readonly kind: 'signal'; readonly signal: 'SIGTERM' | 'SIGHUP' }
+  /** Files that are watched have changed, and come to rest. */
+  | {
+      readonly kind: 'touched';
+      readonly application: Application;
+      readonly paths: readonly string[];
+    }
   | { readonly kind: 'line'; readonly worker: Worker; readonly line: string }
   | {
       readonly kind: 'exit';
@@ -36,6 +44,8 @@ export interface Context {
   readonly now: () => number;
   /** The environment that all workers share, read once per turn of the loop. */
   readonly environment: () => Environment;
+  /** undefined when the process has gone. */
+  readonly usageOf: (pid: number) => Usage | undefined;
   readonly closeFd: (fd: number) => void;
   /** A line of level debug. */
   readonly trace: (text: string) => void;

@@ -16,7 +16,7 @@ const ORPHAN_MS = 2_500;
 /** What a group needs from outside; {@link Context} without what the group itself adds. */
 export interface GroupDependencies extends Pick<
   Context,
-  'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'closeFd' | 'trace'
+  'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'usageOf' | 'closeFd' | 'trace'
 > {
   readonly setTitle: (title: string) => void;
   /** Ends the process. */
@@ -46,6 +46,7 @@ export class Group {
     'command',
     'orphaned',
     'signal',
+    'touched',
     'line',
     'exit',
     'connection',
@@ -63,6 +64,9 @@ export class Group {
       case 'signal':
         if (event.signal === 'SIGHUP') this.#reload();
         else this.#drainAll('shutdown', this.#context?.options.gracefulTimeoutMs ?? 0);
+        break;
+      case 'touched':
+        event.application.onTouched(event.paths);
         break;
       case 'line':
         this.#ownerOf(event.worker.slot.fd)?.onLine(event.worker, event.line);

@@ -3,6 +3,7 @@ import type { Application } from './application.ts';
 import type { Context } from './context.ts';
 import { workerEnvironment } from './environment.ts';
 import { LEVEL } from './log.ts';
+import { heapArguments, newLife, statsIntervalMs, type Life } from './recycling.ts';
 import type { Slot } from './slot.ts';
 import { workerArguments, workingDirectory, type SpawnPlan } from './spawn.ts';
 import { Worker } from './worker.ts';
@@ -21,15 +22,19 @@ export function supervisorTitle(group: string, displayName: string | undefined):
   return displayName?.replaceAll('%{GROUP}', group) ?? `tsgi: supervisor ${group}`;
 }
 
-function plan(context: Context, application: Application, slot: Slot): SpawnPlan {
+function plan(context: Context, application: Application, slot: Slot, life: Life): SpawnPlan {
   const { options } = context;
   const { scripts } = application;
+  const environment = context.environment();
   return {
     node: options.node,
-    args: workerArguments(options, context.workerFile, scripts, slot.ordinal),
+    args: [
+      ...heapArguments(options.limits, [...options.nodeArgs, environment['NODE_OPTIONS'] ?? '']),
+      ...workerArguments(options, context.workerFile, scripts, slot.ordinal),
+    ],
     cwd: workingDirectory(options, scripts),
     environment: workerEnvironment(
-      context.environment(),
+      environment,
       options.name,
       application.name,
       slot.index,
@@ -52,6 +57,8 @@ function plan(context: Context, application: Application, slot: Slot): SpawnPlan
       gracefulTimeoutMs: options.gracefulTimeoutMs,
       title: workerTitle(options.name, options.displayName, slot.index),
       ...(options.home !== undefined && { home: options.home }),
+      maximumRequests: Number.isFinite(life.maximumRequests) ? life.maximumRequests : 0,
+      statsIntervalMs: statsIntervalMs(options.limits),
       forceTsx: application.forceTsx,
       clusterWorker: application.clusterWorker,
     },
@@ -64,8 +71,9 @@ function plan(context: Context, application: Application, slot: Slot): SpawnPlan
  * process itself could not be started comes later, as an `exit` event.
  */
 export function launchWorker(context: Context, application: Application, slot: Slot): Worker {
-  const spawnPlan = plan(context, application, slot);
-  const worker = new Worker(slot, `worker ${application.title}/${String(slot.index)}`);
+  const life = newLife(context.options.limits);
+  const spawnPlan = plan(context, application, slot, life);
+  const worker = new Worker(slot, `worker ${application.title}/${String(slot.index)}`, life);
   worker.process = context.spawn(spawnPlan, {
     onLine: (line) => {
       context.post({ kind: 'line', worker, line });

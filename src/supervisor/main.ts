@@ -12,6 +12,7 @@ import { Group } from './group.ts';
 import { LEVEL, Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { spawnWorker } from './spawn.ts';
+import { usageOf } from './usage.ts';
 
 const COMMAND_FD = 3;
 const LOG_FD = 4;
@@ -45,6 +46,7 @@ const group = new Group({
     loop.post(event);
   },
   now: () => performance.now(),
+  usageOf,
   closeFd,
   trace,
   setTitle: (title) => {

@@ -16,7 +16,7 @@ export function seconds(ms: number): string {
 export function deathCode(worker: Worker, error: Error | undefined): number {
   if (error) return 504;
   if (worker.failure) return worker.failure.code;
-  if (worker.isExpired) return 505;
+  if (worker.killedBy !== undefined) return worker.killedBy;
   return worker.readyAt === undefined ? 506 : 507;
 }
 
@@ -61,7 +61,7 @@ export class Reports {
    * @param how its exit status or signal; @param error why it could not be started.
    */
   death(worker: Worker, how: string, error: Error | undefined, delayMs: number): void {
-    if (worker.isExpired) return; // Logged when it was killed.
+    if (worker.killedBy !== undefined) return; // Logged when it was killed.
     const details = { seconds: seconds(delayMs), how, reason: error?.message ?? '' };
     const { cause } = worker;
     const howAndWhy = cause === undefined ? how : `${how}, last on stderr: ${cause}`;

@@ -12,6 +12,10 @@ export class Slot implements Stateful<SlotState> {
   readonly label: string;
   readonly fd: number;
   readonly backoff = new Backoff();
+  /** Of recycles whose fresh worker did not get ready. */
+  readonly recycleBackoff = new Backoff();
+  /** It is not recycled before. */
+  recycleAfter = 0;
   /** The worker that serves, or will. */
   current: Worker | undefined;
   /** A fresh one that boots beside `current` during a reload. */

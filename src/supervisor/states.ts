@@ -18,7 +18,7 @@ type Moves<S extends string> = Readonly<Record<S, readonly S[]>>;
 export const slotMoves: Moves<SlotState> = {
   idle: ['booting', 'closed'],
   booting: ['booting', 'ready', 'waiting', 'closed'],
-  ready: ['booting', 'waiting', 'closed'],
+  ready: ['booting', 'waiting', 'idle', 'closed'],
   waiting: ['booting', 'closed'],
   closed: [],
 };

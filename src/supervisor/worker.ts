@@ -1,5 +1,8 @@
 /** What the supervisor knows of one worker process. */
+import type { ErrorNumber } from '../errors.ts';
 import type { FailedMessage } from '../ipc/messages.ts';
+import type { Life } from './recycling.ts';
+import type { RenewalReason } from './renewal.ts';
 import type { Slot } from './slot.ts';
 import type { WorkerProcess } from './spawn.ts';
 import type { Stateful, WorkerState } from './states.ts';
@@ -34,15 +37,19 @@ export class Worker implements Stateful<WorkerState> {
   deadline = Infinity;
   /** The time it was given until the deadline, as its owner wrote it; for the log. */
   limitMs = 0;
-  /** It was killed because a deadline passed, and that has been logged. */
-  isExpired = false;
+  /** The N of the TSGI<N> that said that, and why, it is killed. */
+  killedBy: ErrorNumber | undefined;
+  readonly life: Life;
+  /** Why it boots beside the one that serves; undefined once it has the slot to itself. */
+  renews: RenewalReason | undefined;
   failure: FailedMessage | undefined;
   #tail: string[] = [];
   #tailLength = 0;
 
-  constructor(slot: Slot, label: string) {
+  constructor(slot: Slot, label: string, life: Life) {
     this.slot = slot;
     this.label = label;
+    this.life = life;
   }
 
   /** Notes a line of stderr. */

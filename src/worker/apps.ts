@@ -52,6 +52,8 @@ function serverOf({ script, server }: Loading): Server {
 export interface AppsOptions {
   readonly boot: BootMessage;
   log(level: number, text: string): void;
+  /** A script of a pattern is about to be loaded. */
+  onLoad(script: string): void;
 }
 
 const STILL_EVALUATED = 'unknown, since it is still being evaluated';
@@ -161,6 +163,7 @@ export class Apps {
   #loadLater(script: string): Promise<App> {
     const load = async (): Promise<App> => {
       const path = resolveScript(script, this.#options.boot.scripts);
+      this.#options.onLoad(script);
       if (this.#apps.size === 0) process.argv[1] = path;
       const app = await this.#load(script, path, false);
       this.#apps.set(script, app);

@@ -5,6 +5,7 @@
 import { constants } from 'node:os';
 import { errorLine } from '../errors.ts';
 import { Host } from '../http/host.ts';
+import { stampOfSync } from '../ipc/stamp.ts';
 import { native } from '../native.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
@@ -12,6 +13,7 @@ import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.
 import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
 import { hookListen } from './listen.ts';
+import { Stats } from './stats.ts';
 
 const LISTEN_FD = 4;
 const FLUSH_MS = 1_000;
@@ -33,7 +35,13 @@ function log(level: number, text: string): void {
   sendToSupervisor({ type: 'log', level, text });
 }
 
-const apps = new Apps({ boot, log });
+const apps = new Apps({
+  boot,
+  log,
+  onLoad: (script) => {
+    sendToSupervisor({ type: 'loaded', script, stamp: stampOfSync(script) });
+  },
+});
 const guard = new Guard(() => apps.loading);
 const watch = watchControl(native, rest, {
   onDrain: ({ timeoutMs }) => {
@@ -98,6 +106,10 @@ function serve(): Host {
     multiprocess: boot.processes > 1,
     resolve: (script) => apps.resolve(script),
     log,
+  });
+  const stats = new Stats(started, boot.statsIntervalMs, sendToSupervisor);
+  started.notify(boot.maximumRequests, () => {
+    stats.tell();
   });
   // As late as can be, so that what the app's own listeners write at the end leaves too.
   process.on('exit', () => {

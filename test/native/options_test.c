@@ -71,6 +71,9 @@ static void defaults(void)
     CHECK(options.limit_files == TSGI_UNSET && options.user == NULL);
     CHECK(options.env->nelts == 0 && options.node_args->nelts == 0);
     CHECK(strcmp(options.lang, "C.UTF-8") == 0);
+    CHECK(options.maximum_requests == TSGI_UNSET && options.jitter == 10);
+    CHECK(options.memory_limit == TSGI_UNSET);
+    CHECK(options.reload == TSGI_RELOAD_ROLLING && options.watch->nelts == 0);
 }
 
 static void fallbacks_are_valid(void)
@@ -172,6 +175,11 @@ static void lists(void)
     CHECK(says("env=A=\"b c\"", "a value with blanks is quoted"));
     CHECK(parse("node-args=\"--import x\" node-args=--inspect") == NULL);
     CHECK(options.node_args->nelts == 3);
+    CHECK(parse("watch=\"lib/**/*.js a?.txt\" watch=/srv/x..y") == NULL);
+    CHECK(options.watch->nelts == 3);
+    CHECK(says("watch=../lib/*.js", "patterns without .."));
+    CHECK(says("watch=lib/..", "patterns without .."));
+    CHECK(says("watch=lib/{a,b}.js", "patterns of *, ** and ?"));
     CHECK(says("node-args=app.js", "beginning with -"));
     CHECK(says("node-args=\"--inspect --eval=1\"", "not --eval"));
 }

@@ -30,6 +30,17 @@ describe('parseCommand', () => {
       env: [],
       startupTimeoutMs: 15_000,
       gracefulTimeoutMs: 15_000,
+      isReloading: false,
+      reload: 'rolling',
+      watch: [],
+      limits: {
+        maximumRequests: 0,
+        restartIntervalMs: 0,
+        jitter: 0.1,
+        inactivityMs: 0,
+        memory: 0,
+        cpuMs: 0,
+      },
       shutdownTimeoutMs: 5_000,
     });
   });
@@ -46,6 +57,16 @@ describe('parseCommand', () => {
       'startup-timeout=250',
       'display-name=a %{GROUP}',
       'umask=0022',
+      'script-reloading=on',
+      'reload=all',
+      'maximum-requests=500',
+      'jitter=0',
+      'restart-interval=86400000',
+      'inactivity-timeout=60000',
+      'memory-limit=1099511627776',
+      'cpu-time-limit=1000',
+      'watch=lib/**/*.js',
+      'watch=tmp/restart',
       'unknown=1',
     );
     expect(options).to.deep.include({
@@ -58,6 +79,17 @@ describe('parseCommand', () => {
         ['EMPTY', ''],
       ],
       startupTimeoutMs: 250,
+      isReloading: true,
+      limits: {
+        maximumRequests: 500,
+        restartIntervalMs: 86_400_000,
+        jitter: 0,
+        inactivityMs: 60_000,
+        memory: 1024 ** 4,
+        cpuMs: 1000,
+      },
+      reload: 'all',
+      watch: ['lib/**/*.js', 'tmp/restart'],
       displayName: 'a %{GROUP}',
     });
   });

@@ -7,6 +7,14 @@ import { inspectArgument, workerArguments, workingDirectory } from '../../src/su
 import { move, slotMoves, workerMoves, type SlotState } from '../../src/supervisor/states.ts';
 import { describeExit, findCause } from '../../src/supervisor/worker.ts';
 
+const noLimits = {
+  maximumRequests: 0,
+  restartIntervalMs: 0,
+  jitter: 0.1,
+  inactivityMs: 0,
+  memory: 0,
+  cpuMs: 0,
+};
 const options: GroupOptions = {
   name: 'shop',
   generation: '',
@@ -20,6 +28,10 @@ const options: GroupOptions = {
   startupTimeoutMs: 1,
   gracefulTimeoutMs: 1,
   shutdownTimeoutMs: 1,
+  isReloading: false,
+  reload: 'rolling',
+  watch: [],
+  limits: noLimits,
 };
 
 describe('the environment of workers', () => {

@@ -1,0 +1,28 @@
+/** How supervisor and workers tell whether a file is still the same: by where it is, and by its stat. */
+import { realpathSync, statSync, type BigIntStats } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
+
+/** What a file is known by; empty where it is not there. */
+export type Stamp = string;
+
+function format({ dev, ino, size, mtimeNs }: BigIntStats, path: string): Stamp {
+  return [dev, ino, size, mtimeNs, path].map(String).join(' ');
+}
+
+/** @returns the file's device, inode, size and time, and where it really lies. */
+export async function stampOf(path: string): Promise<Stamp> {
+  try {
+    return format(await stat(path, { bigint: true }), await realpath(path));
+  } catch {
+    return '';
+  }
+}
+
+/** The same, for a file that is about to be loaded. */
+export function stampOfSync(path: string): Stamp {
+  try {
+    return format(statSync(path, { bigint: true }), realpathSync(path));
+  } catch {
+    return '';
+  }
+}
