@@ -16,6 +16,11 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['a duplicate group', 'TSGIDaemonProcess a\nTSGIDaemonProcess a', /a.*(already|duplicate)/i],
   ['an unknown user', 'TSGIDaemonProcess a user=no-such-user', /no-such-user/],
+  [
+    'another user where httpd is not root',
+    'TSGIDaemonProcess a user=daemon',
+    /TSGI0014.*daemon.*root/,
+  ],
   ['uid 0', 'TSGIDaemonProcess a user=#0', /root|uid 0/],
   ['gid 0', 'TSGIDaemonProcess a group=#0', /gid 0|root/],
   [
