@@ -30,7 +30,8 @@ export class Guard {
 
   /** Reports, and ends the process. */
   fail(error: unknown): never {
-    this.#report(classifyFailure(this.#script, error));
+    // What the loader found itself has all of it in its text; a stack would show no code of the app.
+    this.#report(classifyFailure(this.#script, error), !(error instanceof TsgiError));
     process.exit(1);
   }
 

@@ -16,6 +16,11 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['a duplicate group', 'TSGIDaemonProcess a\nTSGIDaemonProcess a', /a.*(already|duplicate)/i],
   ['an unknown user', 'TSGIDaemonProcess a user=no-such-user', /no-such-user/],
+  [
+    'another user where httpd is not root',
+    'TSGIDaemonProcess a user=daemon',
+    /TSGI0014.*daemon.*root/,
+  ],
   ['uid 0', 'TSGIDaemonProcess a user=#0', /root|uid 0/],
   ['gid 0', 'TSGIDaemonProcess a group=#0', /gid 0|root/],
   [
@@ -39,6 +44,36 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['a pattern without a literal root', 'TSGIScriptAliasMatch ^/(.*)$ /$1', /script-root/],
   ['an unknown alias option', 'TSGIScriptAlias / @APPS@/echo.js group=x', /group/],
+  ['a group without a name', 'TSGIDaemonProcess', /TSGI0001.*expected the name/],
+  ['an alias without a script', 'TSGIScriptAlias /x', /TSGI0004.*path of a script/],
+  ['a URL without a slash', 'TSGIScriptAlias x @APPS@/echo.js', /TSGI0005.*begins with \//],
+  ['a broken regular expression', 'TSGIScriptAliasMatch (( @APPS@/$1.js', /TSGI0005.*compile/],
+  ['an empty process group', 'TSGIProcessGroup ""', /TSGI0006.*name of a process group/],
+  ['an application group of two words', 'TSGIApplicationGroup a b', /TSGI0007.*one name.*a b/],
+  ['a restriction to nothing', 'TSGIRestrictProcess', /TSGI0008.*names of process groups/],
+  ['a wrong word for On', 'TSGIPassAuthorization yes', /TSGI0009.*On, Off or Auto.*yes/],
+  ['a runtime directory without a path', 'TSGIRuntimeDir', /TSGI0011.*path of a directory/],
+  [
+    'a runtime directory in a virtual host',
+    '<VirtualHost 127.0.0.1:@PORT@>\nTSGIRuntimeDir @ROOT@/run\n</VirtualHost>',
+    /TSGI0011.*VirtualHost/,
+  ],
+  [
+    'the group of another virtual host',
+    '<VirtualHost 127.0.0.1:1>\nServerName a.test\nTSGIDaemonProcess other\n</VirtualHost>\n' +
+      '<VirtualHost 127.0.0.1:1>\nServerName b.test\nTSGIScriptAlias / @APPS@/echo.js process-group=other\n</VirtualHost>',
+    /TSGI0013.*other/,
+  ],
+  [
+    'a pattern outside of script-root',
+    'TSGIDaemonProcess a script-root=@ROOT@/apps\nTSGIScriptAliasMatch ^/(.*)$ @ROOT@/htdocs/$1 process-group=a',
+    /TSGI0019.*script-root/,
+  ],
+  [
+    'an alias to a group that TSGIRestrictProcess does not name',
+    'TSGIDaemonProcess a\nTSGIDaemonProcess b\nTSGIRestrictProcess a\nTSGIScriptAlias / @APPS@/echo.js process-group=b',
+    /TSGI0021.*b/,
+  ],
 ];
 
 describe('apachectl configtest', () => {
@@ -94,6 +129,35 @@ TSGIScriptAlias / @APPS@/echo.js process-group=all application-group=%{GLOBAL} p
 });
 
 describe('a broken configuration at a restart', () => {
+  it('never stops httpd, whatever configtest would have refused', async () => {
+    const good =
+      'TSGIDaemonProcess good queue-timeout=2s\nTSGIScriptAlias /good @APPS@/echo.js process-group=good\n';
+    const httpd = await Httpd.start({ config: good });
+    try {
+      httpd.log.allow('TSGI0');
+      expect((await httpd.ask('/good/hello')).body).to.equal('hello');
+      // Several at once, since a restart takes a second; with group names that do not meet.
+      const batches = [0, 1, 2, 3].map((n) =>
+        refused
+          .filter((_, index) => index % 4 === n)
+          .map(([, text], index) => text.replaceAll(/\b([ab])(?=\s|$)/gm, `$1${String(index)}`))
+          .join('\n'),
+      );
+      for (const [n, config] of batches.entries()) {
+        // Behind it, so that an alias of / does not take its place.
+        httpd.configure(good + config);
+        await httpd.graceful(n % 2 === 0 ? 'SIGUSR1' : 'SIGHUP');
+        // What is refused may concern the good group, too: a TSGINode, a TSGIRestrictProcess.
+        expect((await httpd.ask('/good/hello')).status).to.be.oneOf([200, 403, 500, 503]);
+      }
+      httpd.configure(good);
+      await httpd.graceful();
+      expect((await httpd.ask('/good/hello')).body).to.equal('hello');
+    } finally {
+      await httpd.stop();
+    }
+  });
+
   it('does not stop httpd: the group answers 503 with an id, the others serve on', async () => {
     const good =
       'TSGIDaemonProcess good\nTSGIScriptAlias /good @APPS@/callable.js process-group=good\n';

@@ -64,6 +64,26 @@ TSGIScriptAlias /implicit @APPS@/entry.cjs`,
       expect(await entry('/implicit')).to.include({ uid: idOf('www-data') });
     });
 
+    it('are asked by configtest, as themselves, whether they can read their scripts', async () => {
+      const other = await Httpd.prepare({
+        asRoot: true,
+        config: `
+TSGIDaemonProcess bert user=${bert}
+TSGIScriptAlias /private @ROOT@/apps/private.js process-group=bert
+TSGIScriptAlias /theirs @ROOT@/apps/theirs.js process-group=bert`,
+      });
+      try {
+        chmodSync(other.write('private.js', ''), 0o600); // root's, as whom configtest runs
+        chownSync(other.write('theirs.js', ''), idOf(anna), idOf(anna, '-g'));
+        const { status, output } = other.configtest();
+        expect(status).to.equal(1);
+        expect(output).to.match(/TSGI0017.*private\.js.*read/);
+        expect(output).to.match(/TSGI0017.*theirs\.js.*(owned by|belongs to)/);
+      } finally {
+        await other.stop();
+      }
+    });
+
     it('have dropped every right of root, for good', async () => {
       const pid = await pidOf('/bert', /^tsgi: worker bert\/0/);
       const uid = String(idOf(bert));
