@@ -35,7 +35,11 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['a missing script', 'TSGIScriptAlias / @APPS@/no-such-file.js', /no-such-file\.js/],
   ['a script that is a directory', 'TSGIScriptAlias / @APPS@', /regular file/],
-  ['a switch that is neither on nor off', 'TSGIScriptReloading sometimes', /TSGI0024.*On or Off.*sometimes/],
+  [
+    'a switch that is neither on nor off',
+    'TSGIScriptReloading sometimes',
+    /TSGI0024.*On or Off.*sometimes/,
+  ],
   ['a relative node', 'TSGINode node', /absolute/],
   [
     'a missing node',
