@@ -13,6 +13,7 @@ import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.
 import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
 import { hookListen } from './listen.ts';
+import { Readiness } from './readiness.ts';
 import { Stats } from './stats.ts';
 
 const LISTEN_FD = 4;
@@ -94,6 +95,10 @@ else {
   });
 }
 
+// Scripts of a pattern come later, one by one: there is no word to wait for.
+const isWaiting = boot.ready === 'message' && boot.scripts.mode === 'exact';
+const readiness = isWaiting ? new Readiness() : undefined;
+
 function serve(): Host {
   const started = new Host(native, {
     fd: LISTEN_FD,
@@ -120,7 +125,9 @@ function serve(): Host {
 }
 
 async function run(): Promise<void> {
-  const entries = boot.scripts.mode === 'exact' ? await apps.loadAll(boot.scripts.paths) : [];
+  const { scripts, startupTimeoutMs } = boot;
+  const entries = scripts.mode === 'exact' ? await apps.loadAll(scripts.paths) : [];
+  await readiness?.wait(entries.join(', '), startupTimeoutMs);
   guard.disarm();
   host = serve();
   sendToSupervisor({ type: 'ready', entries });
