@@ -7,6 +7,7 @@ import { errorLine } from '../errors.ts';
 import { Host } from '../http/host.ts';
 import { stampOfSync } from '../ipc/stamp.ts';
 import { native } from '../native.ts';
+import { announceWorker } from '../tsgi.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
 import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.ts';
@@ -45,16 +46,22 @@ const apps = new Apps({
 });
 const guard = new Guard(() => apps.loading);
 const watch = watchControl(native, rest, {
-  onDrain: ({ timeoutMs }) => {
+  onDrain: ({ timeoutMs, reason }) => {
     guard.disarm();
-    drain.begin(timeoutMs);
+    drain.begin(timeoutMs, reason);
   },
   onOrphaned: () => {
     guard.disarm();
     drain.begin(ORPHAN_MS);
   },
 });
-const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted });
+const events = announceWorker({
+  processGroup: boot.group,
+  applicationGroup: boot.application,
+  workerIndex: boot.slot,
+  workers: boot.processes,
+});
+const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, events });
 
 function drainable(): Drainable | undefined {
   const started = host;

@@ -14,7 +14,7 @@ require('node:http').createServer((req, res) => {
   const { pathname, searchParams } = new URL(req.url, 'http://x');
   const n = Number(searchParams.get('n'));
   if (pathname === '/grow') kept.push(Buffer.alloc(n * 1024 * 1024, 1));
-  if (pathname === '/burn') for (const end = Date.now() + n; Date.now() < end;);
+  if (pathname === '/burn') while (process.cpuUsage().user < n * 1000);
   const answer = () => res.end(process.pid + ' ' + process.execArgv.join(' '));
   if (pathname === '/wait') setTimeout(answer, n);
   else answer();
