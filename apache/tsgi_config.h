@@ -22,6 +22,7 @@ typedef struct tsgi_slots_t tsgi_slots_t;           /* tsgi_generation.h */
 #define TSGI_UNSET (-1)
 
 typedef enum { TSGI_START_BOOT, TSGI_START_ON_DEMAND } tsgi_start_t;
+typedef enum { TSGI_READY_LISTEN, TSGI_READY_MESSAGE } tsgi_ready_t;
 typedef enum { TSGI_RELOAD_ROLLING, TSGI_RELOAD_ALL } tsgi_reload_t;
 /** TSGI_PASS_INHERIT: not set here; never in a tsgi_route_t. */
 typedef enum {
@@ -54,6 +55,7 @@ typedef struct {
     apr_int64_t no_new_privileges; /**< 1 = on */
     apr_int64_t start;             /**< tsgi_start_t */
     const char *script_root;
+    apr_int64_t ready;         /**< tsgi_ready_t */
     apr_int64_t reload;        /**< tsgi_reload_t */
     apr_array_header_t *watch; /**< const char *, patterns of file names, in order */
     /** when workers are recycled; TSGI_UNSET = never */

@@ -138,6 +138,8 @@ const tsgi_option_row_t tsgi_group_options[] = {
      "When workers start: with Apache, or at the first request."},
     {"script-root", TSGI_OPTION_PATH, AT(script_root), 0, 0, NULL, NULL, NULL, NULL,
      "The directory that holds every script which a pattern may name."},
+    {"ready", TSGI_OPTION_ENUM, AT(ready), 0, 0, "listen", NULL, "listen|message", NULL,
+     "A worker is ready when its app listens, or when it calls process.send('ready') as well."},
     {"reload", TSGI_OPTION_ENUM, AT(reload), 0, 0, "rolling", NULL, "rolling|all", NULL,
      "At a reload, workers are replaced one after the other, or all at once."},
     {"watch", TSGI_OPTION_WORDS, AT(watch), 0, 0, NULL, NULL, NULL, check_watch,

@@ -153,6 +153,12 @@ export const errorTable = {
   620: {
     text: 'the cache of tsx is off: {directory} {reason}; expected a directory of {user} with mode 0700',
   },
+  621: {
+    text:
+      'the app {script} did not call process.send("ready") within startup-timeout ({seconds} s), which ' +
+      'ready=message asks for; call it when the app is ready, or leave ready= out',
+    status: 500,
+  },
   // 0700–0799: requests in the worker
   701: { text: 'the app threw or rejected before its response began: {reason}' },
   702: { text: 'the app threw or rejected in the middle of its response: {reason}' },

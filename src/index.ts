@@ -1,4 +1,4 @@
-/** The public surface of the package mod-tsgi: types of TSGI, and a validator for it. */
+/** The public surface of the package mod-tsgi: types of TSGI, a validator for it, and the worker. */
 import { createRequire } from 'node:module';
 
 export type {
@@ -16,6 +16,7 @@ export type {
   TsgiRequestFacts,
   TsgiVariables,
 } from './types.ts';
+export { tsgi, type DrainInfo, type TsgiEvents } from './tsgi.ts';
 export { validator } from './validate.ts';
 
 const manifest = createRequire(import.meta.url)('../package.json') as { readonly version: string };

@@ -27,6 +27,8 @@ export interface BootMessage {
   readonly startupTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
+  /** Whether the app has to call process.send('ready') as well. */
+  readonly ready: 'listen' | 'message';
   /** After so many requests it says how many they are; 0: never. */
   readonly maximumRequests: number;
   /** How often, at most, it says what it has in hand; 0: never. */

@@ -29,6 +29,8 @@ export interface GroupOptions {
   readonly shutdownTimeoutMs: number;
   /** Workers are replaced when their script changes. */
   readonly isReloading: boolean;
+  /** When a worker is ready: its app listens, or has said so as well. */
+  readonly ready: 'listen' | 'message';
   readonly reload: 'rolling' | 'all';
   /** Patterns of further files to watch. */
   readonly watch: readonly string[];
@@ -159,6 +161,7 @@ function parseGroup(fields: readonly string[]): GroupCommand {
       gracefulTimeoutMs: keys.integer('graceful-timeout', 15_000, 0, day),
       shutdownTimeoutMs: keys.integer('shutdown-timeout', 5_000, 0, day),
       isReloading: keys.text('script-reloading') === 'on',
+      ready: keys.text('ready') === 'message' ? 'message' : 'listen',
       reload: keys.text('reload') === 'all' ? 'all' : 'rolling',
       watch: keys.all('watch'),
       limits: parseLimits(keys),

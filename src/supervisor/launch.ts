@@ -57,6 +57,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       gracefulTimeoutMs: options.gracefulTimeoutMs,
       title: workerTitle(options.name, options.displayName, slot.index),
       ...(options.home !== undefined && { home: options.home }),
+      ready: options.ready,
       maximumRequests: Number.isFinite(life.maximumRequests) ? life.maximumRequests : 0,
       statsIntervalMs: statsIntervalMs(options.limits),
       forceTsx: application.forceTsx,

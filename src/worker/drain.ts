@@ -1,6 +1,8 @@
 /** How a worker comes to its end: takes nothing new, finishes what it has in hand, exits. */
 import type { Server } from 'node:http';
+import type { EventEmitter } from 'node:events';
 import type { Watch } from '../native.ts';
+import type { DrainInfo, TsgiEvents } from '../tsgi.ts';
 
 /** What the watch thread waits beyond the time limit before it kills. */
 const KILL_MARGIN_MS = 1_000;
@@ -16,6 +18,8 @@ export interface DrainOptions {
   /** undefined while the app is still being loaded. */
   host(): Drainable | undefined;
   adopted(): ReadonlySet<Server>;
+  /** Where the app listens through the package. */
+  readonly events: EventEmitter<TsgiEvents>;
 }
 
 export class Drain {
@@ -24,6 +28,7 @@ export class Drain {
   #deadline: NodeJS.Timeout | undefined;
   #endsAt = Infinity;
   #isSignalled = false;
+  #isShutDown = false;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -34,18 +39,22 @@ export class Drain {
   }
 
   /** Told to end, by the supervisor or by a signal. A later call may only shorten the time. */
-  begin(timeoutMs: number): void {
+  begin(timeoutMs: number, reason: DrainInfo['reason'] = 'shutdown'): void {
     const endsAt = performance.now() + timeoutMs;
     if (endsAt < this.#endsAt) this.#limit(endsAt, timeoutMs);
     if (this.isDraining) return;
     const host = this.#options.host();
     if (!host) process.exit(0);
+    // Outside of here: what a listener throws must not keep the worker from its end.
+    process.nextTick(() => this.#options.events.emit('drain', { reason, timeoutMs }));
     // What an app does at SIGTERM is often process.exit(), so it is told when nothing is in hand;
     // at half of the time at the latest, for it may hold long polls and event streams.
     setTimeout(() => {
+      this.#tellShutdown();
       this.#signalApp();
     }, timeoutMs / 2).unref();
     void this.#finish(host).then(() => {
+      this.#tellShutdown();
       // With a handler of its own, the app closes its server and ends as it likes, within the time.
       if (countAppListeners() > 0) this.#signalApp();
       else this.#end();
@@ -84,6 +93,12 @@ export class Drain {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => process.exit(0), timeoutMs).unref();
     this.#options.watch.hardKill(timeoutMs + KILL_MARGIN_MS);
+  }
+
+  #tellShutdown(): void {
+    if (this.#isShutDown) return;
+    this.#isShutDown = true;
+    process.nextTick(() => this.#options.events.emit('shutdown'));
   }
 
   #signalApp(): void {

@@ -7,12 +7,14 @@ import { errorLine } from '../errors.ts';
 import { Host } from '../http/host.ts';
 import { stampOfSync } from '../ipc/stamp.ts';
 import { native } from '../native.ts';
+import { announceWorker } from '../tsgi.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
 import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.ts';
 import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
 import { hookListen } from './listen.ts';
+import { Readiness } from './readiness.ts';
 import { Stats } from './stats.ts';
 
 const LISTEN_FD = 4;
@@ -44,16 +46,22 @@ const apps = new Apps({
 });
 const guard = new Guard(() => apps.loading);
 const watch = watchControl(native, rest, {
-  onDrain: ({ timeoutMs }) => {
+  onDrain: ({ timeoutMs, reason }) => {
     guard.disarm();
-    drain.begin(timeoutMs);
+    drain.begin(timeoutMs, reason);
   },
   onOrphaned: () => {
     guard.disarm();
     drain.begin(ORPHAN_MS);
   },
 });
-const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted });
+const events = announceWorker({
+  processGroup: boot.group,
+  applicationGroup: boot.application,
+  workerIndex: boot.slot,
+  workers: boot.processes,
+});
+const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, events });
 
 function drainable(): Drainable | undefined {
   const started = host;
@@ -94,6 +102,10 @@ else {
   });
 }
 
+// Scripts of a pattern come later, one by one: there is no word to wait for.
+const isWaiting = boot.ready === 'message' && boot.scripts.mode === 'exact';
+const readiness = isWaiting ? new Readiness() : undefined;
+
 function serve(): Host {
   const started = new Host(native, {
     fd: LISTEN_FD,
@@ -120,7 +132,9 @@ function serve(): Host {
 }
 
 async function run(): Promise<void> {
-  const entries = boot.scripts.mode === 'exact' ? await apps.loadAll(boot.scripts.paths) : [];
+  const { scripts, startupTimeoutMs } = boot;
+  const entries = scripts.mode === 'exact' ? await apps.loadAll(scripts.paths) : [];
+  await readiness?.wait(entries.join(', '), startupTimeoutMs);
   guard.disarm();
   host = serve();
   sendToSupervisor({ type: 'ready', entries });

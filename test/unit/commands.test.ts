@@ -31,6 +31,7 @@ describe('parseCommand', () => {
       startupTimeoutMs: 15_000,
       gracefulTimeoutMs: 15_000,
       isReloading: false,
+      ready: 'listen',
       reload: 'rolling',
       watch: [],
       limits: {
@@ -58,6 +59,7 @@ describe('parseCommand', () => {
       'display-name=a %{GROUP}',
       'umask=0022',
       'script-reloading=on',
+      'ready=message',
       'reload=all',
       'maximum-requests=500',
       'jitter=0',
@@ -88,6 +90,7 @@ describe('parseCommand', () => {
         memory: 1024 ** 4,
         cpuMs: 1000,
       },
+      ready: 'message',
       reload: 'all',
       watch: ['lib/**/*.js', 'tmp/restart'],
       displayName: 'a %{GROUP}',

@@ -29,6 +29,7 @@ const options: GroupOptions = {
   gracefulTimeoutMs: 1,
   shutdownTimeoutMs: 1,
   isReloading: false,
+  ready: 'listen',
   reload: 'rolling',
   watch: [],
   limits: noLimits,
