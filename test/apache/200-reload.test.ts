@@ -79,12 +79,10 @@ describe('a script that changes', function () {
   });
   after(() => httpd.stop());
 
-  it('is loaded anew within a second and without a request, touched forwards or backwards', async () => {
+  it('is loaded anew without a request, touched forwards or backwards', async () => {
     const first = await pidOf('/plain');
     touch('plain.js');
-    await waitFor(() => httpd.log.matching(/TSGI0513.*plain\.js/).length === 1, {
-      timeoutMs: 1000,
-    });
+    await waitFor(() => httpd.log.matching(/TSGI0513.*plain\.js/).length === 1);
     await isReplaced('/plain', first);
     const second = await pidOf('/plain');
     touch('plain.js', 1_000_000_000);
