@@ -4,6 +4,7 @@
  * an app keeps in an AsyncLocalStorage never shows in another request.
  */
 import { AsyncResource } from 'node:async_hooks';
+import { closeSync } from 'node:fs';
 import { inspect } from 'node:util';
 import type { ErrorDetails, ErrorNumber, TsgiError } from '../errors.ts';
 import { errorText } from '../errors.ts';
@@ -11,6 +12,7 @@ import { FLAG_EXPECT } from '../events.ts';
 import type { Channel, NativeAddon } from '../native.ts';
 import type { HostOptions } from './app.ts';
 import type { Head } from './head.ts';
+import type { Upgrades } from './upgrades.ts';
 import { S_REQUEST_ID } from './head.ts';
 
 /** From here on `write` says "wait for drain". The channel tells when it is below its low mark. */
@@ -26,6 +28,7 @@ export interface HostContext {
   readonly native: NativeAddon;
   readonly channel: Channel;
   readonly options: HostOptions;
+  readonly upgrades: Upgrades;
   /** The exchange's id is dead; nothing more will be told about it. */
   forget(id: number): void;
 }
@@ -63,6 +66,11 @@ export abstract class Exchange extends AsyncResource {
   abstract takeFinish(): void;
   /** The client has gone before that. The id is dead. */
   abstract takeClose(): void;
+
+  /** The client's own descriptor has come. Nobody else has asked for one. */
+  takeSocket(fd: number, _received: Buffer): void {
+    closeSync(fd);
+  }
 
   /** Aborted when the client goes. Made when first asked for: it is dear on Node 20. */
   get signal(): AbortSignal {
