@@ -22,7 +22,7 @@
  * Filters of connections that neither change the client's bytes nor need to see all of them. mod_logio
  * counts: what goes by it is missing in %I and %O (docs/websockets.md).
  */
-static const char *const harmless[] = {"core_in", "core", "reqtimeout",
+static const char *const harmless[] = {"core_in", "core", "reqtimeout", "tsgi_record",
                                        "log_input_output"};
 
 static int are_harmless(const ap_filter_t *filter)
