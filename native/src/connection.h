@@ -181,6 +181,7 @@ class Connection {
                       EventBatch *batch);
     ssize_t Receive(uint8_t *buffer, size_t size);
     ssize_t ReceiveSocket(uint8_t *buffer, size_t size);
+    void KeepOnly(const uint8_t *descriptors, size_t count);
     bool TakesBody() const;
     bool BeginsTunnel(uint16_t status, bool fin) const;
     void TakeBody(const uint8_t *p, size_t n, EventBatch *batch);

@@ -56,23 +56,30 @@ ssize_t Connection::ReceiveSocket(uint8_t *buffer, size_t size)
     if (n <= 0) {
         return n;
     }
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != nullptr;
-         c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        const size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            passed_.Reset(fd); /* a second one closes the first */
-        }
+    const struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    if (rights != nullptr && rights->cmsg_level == SOL_SOCKET &&
+        rights->cmsg_type == SCM_RIGHTS) {
+        KeepOnly(CMSG_DATA(rights), (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int));
     }
     if ((message.msg_flags & MSG_CTRUNC) != 0) {
         passed_.Reset();
         server_->Log(kLogResources, "the descriptor of a client could not be received");
     }
     return n;
+}
+
+/* Takes the descriptor if it is the only one that has come; else all are closed. */
+void Connection::KeepOnly(const uint8_t *descriptors, size_t count)
+{
+    const bool is_first = !passed_;
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, descriptors + i * sizeof(int), sizeof(fd));
+        passed_.Reset(fd);
+    }
+    if (count != 1 || !is_first) {
+        passed_.Reset();
+    }
 }
 
 void Connection::Decode(const uint8_t *p, size_t n, EventBatch *batch)
