@@ -71,8 +71,8 @@ void *tsgi_config_merge_server(apr_pool_t *p, void *basev, void *addv)
     conf->pass_authorization = add->pass_authorization != TSGI_PASS_INHERIT
                                    ? add->pass_authorization
                                    : base->pass_authorization;
-    conf->upgrade_passing = add->upgrade_passing != TSGI_UNSET ? add->upgrade_passing
-                                                               : base->upgrade_passing;
+    conf->upgrade_passing =
+        add->upgrade_passing != TSGI_UNSET ? add->upgrade_passing : base->upgrade_passing;
     conf->script_reloading = add->script_reloading != TSGI_UNSET ? add->script_reloading
                                                                  : base->script_reloading;
     return conf;

@@ -157,7 +157,8 @@ static int finish_failed(tsgi_exchange_t *x)
     if (is_upgraded(x)) {
         leave_client(x);
         if (x->state == TSGI_STATE_PASSED) {
-            x->r->status = HTTP_BAD_GATEWAY; /* for the access log: no answer was heard of */
+            x->r->status =
+                HTTP_BAD_GATEWAY; /* for the access log: no answer was heard of */
         }
     }
     else if (x->error.kind == TSGI_FAIL_OUTPUT || x->error.kind == TSGI_FAIL_CLIENT) {

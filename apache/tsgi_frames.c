@@ -59,10 +59,13 @@ static const char *frame_name(uint8_t type)
 
 static const char *state_name(tsgi_state_t state)
 {
-    static const char *const names[] = {
-        "while the request head was being sent", "before the app has begun",
-        "before the response head", "after the client was handed over",
-        "after the response head", "in a tunnel", "after the end of a tunnel's half"};
+    static const char *const names[] = {"while the request head was being sent",
+                                        "before the app has begun",
+                                        "before the response head",
+                                        "after the client was handed over",
+                                        "after the response head",
+                                        "in a tunnel",
+                                        "after the end of a tunnel's half"};
     return names[state];
 }
 
@@ -262,7 +265,7 @@ static tsgi_step_t on_frame(tsgi_exchange_t *x, const tsgi_frame_t *frame,
         return x->data_left == 0 && x->is_last_data ? TSGI_STEP_DONE : TSGI_STEP_MORE;
     case TSGI_T_END:
         return takes_data(x) ? on_end(x, payload, frame->length)
-                                           : fail_order(x, frame->type);
+                             : fail_order(x, frame->type);
     case TSGI_T_ABORT:
         return x->state >= TSGI_STATE_SENT ? on_abort(x, payload, frame->length)
                                            : fail_order(x, frame->type);

@@ -23,19 +23,19 @@ typedef enum {
     TSGI_STATE_SENDING, /* the head is not written whole: the app cannot have seen it */
     TSGI_STATE_SENT,    /* the head is written whole; nothing has come back */
     TSGI_STATE_BEGUN,   /* the app has it */
-    TSGI_STATE_PASSED,  /* the worker has the client's descriptor: nothing can be answered */
-    TSGI_STATE_HEAD,    /* the response head has come */
-    TSGI_STATE_TUNNEL,  /* it was 101: bytes both ways */
-    TSGI_STATE_HALF     /* and the app has ended its half */
+    TSGI_STATE_PASSED, /* the worker has the client's descriptor: nothing can be answered */
+    TSGI_STATE_HEAD,   /* the response head has come */
+    TSGI_STATE_TUNNEL, /* it was 101: bytes both ways */
+    TSGI_STATE_HALF    /* and the app has ended its half */
 } tsgi_state_t;
 
 /** What a step of the pump came to. */
 typedef enum {
-    TSGI_STEP_MORE,  /* go on */
-    TSGI_STEP_DONE,  /* the response is whole */
+    TSGI_STEP_MORE,   /* go on */
+    TSGI_STEP_DONE,   /* the response is whole */
     TSGI_STEP_SWITCH, /* the response is 101: the rest is a tunnel */
-    TSGI_STEP_AGAIN, /* the app has not seen the request: another worker */
-    TSGI_STEP_FAIL   /* x->error says why */
+    TSGI_STEP_AGAIN,  /* the app has not seen the request: another worker */
+    TSGI_STEP_FAIL    /* x->error says why */
 } tsgi_step_t;
 
 enum {

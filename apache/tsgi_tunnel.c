@@ -84,9 +84,9 @@ static void begin(tunnel_t *t, tsgi_exchange_t *x)
     conn_rec *c = x->r->connection;
 
     *t = (tunnel_t){.x = x, .c = c, .fd = x->client.fd};
-    t->kind = c->master != NULL        ? CLIENT_STREAM
+    t->kind = c->master != NULL       ? CLIENT_STREAM
               : ap_ssl_conn_is_ssl(c) ? CLIENT_TLS
-                                       : CLIENT_SOCKET;
+                                      : CLIENT_SOCKET;
     if (t->kind == CLIENT_STREAM) {
         t->fd = stream_fd(c);
     }

@@ -121,9 +121,8 @@ static int send_socket(tsgi_exchange_t *x, int fd, char *bytes, apr_size_t n,
     tsgi_frame_encode(header, TSGI_T_SOCKET, 0, (uint32_t)n);
     *is_passed = 0;
     while (parts[0].iov_len > 0 || parts[1].iov_len > 0) {
-        const long sent = *is_passed
-                              ? tsgi_connection_send(connection, parts, 2)
-                              : tsgi_connection_pass(connection, parts, 2, fd);
+        const long sent = *is_passed ? tsgi_connection_send(connection, parts, 2)
+                                     : tsgi_connection_pass(connection, parts, 2, fd);
         if (sent >= 0) {
             *is_passed = 1;
             continue;

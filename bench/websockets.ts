@@ -99,7 +99,10 @@ try {
   const old = children();
   await httpd.graceful();
   await waitFor(() => old.every((pid) => !children().includes(pid)), { timeoutMs: 30_000 });
-  await all(COUNT, (i) => echo(sockets[i] ?? (sockets[0] as Socket)));
+  await all(COUNT, async (i) => {
+    const socket = sockets[i];
+    if (socket !== undefined) await echo(socket);
+  });
   console.log(`after graceful: ${String(COUNT - closed)} open, all have echoed`);
   for (const socket of sockets) socket.destroy();
 } finally {

@@ -160,8 +160,7 @@ void EventBatch::AddSocket(int32_t id, int fd, const uint8_t *bytes, size_t n)
     if (napi_create_buffer_copy(env_, n, bytes, nullptr, &buffer) != napi_ok) {
         buffer = nullptr;
     }
-    ints_.insert(ints_.end(),
-                 {kEventSocket, id, AddPayload(buffer, n), kSocketInts, fd});
+    ints_.insert(ints_.end(), {kEventSocket, id, AddPayload(buffer, n), kSocketInts, fd});
     count_++;
 }
 

@@ -58,7 +58,7 @@ enum {
     TSGI_T_END = 0x47,   /**< worker: end of the response; trailer list or empty */
     TSGI_T_ABORT = 0x48, /**< worker: the response cannot be finished; id, text */
     TSGI_T_UPGRADE = 0x49, /**< worker, since 1.1: asks for the client's descriptor */
-    TSGI_T_LOG = 0x4A,   /**< worker: text for the request's error log; level, text */
+    TSGI_T_LOG = 0x4A,     /**< worker: text for the request's error log; level, text */
     TSGI_T_REFUSED = 0x4B, /**< worker: this request was not and will not be begun */
     /** worker, at any time after HELLO: takes no new request on this connection. The one in
      *  hand goes on; a REQUEST that crosses this is answered REFUSED. */

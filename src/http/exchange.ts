@@ -4,7 +4,6 @@
  * an app keeps in an AsyncLocalStorage never shows in another request.
  */
 import { AsyncResource } from 'node:async_hooks';
-import { closeSync } from 'node:fs';
 import { inspect } from 'node:util';
 import type { ErrorDetails, ErrorNumber, TsgiError } from '../errors.ts';
 import { errorText } from '../errors.ts';
@@ -67,10 +66,8 @@ export abstract class Exchange extends AsyncResource {
   /** The client has gone before that. The id is dead. */
   abstract takeClose(): void;
 
-  /** The client's own descriptor has come. Nobody else has asked for one. */
-  takeSocket(fd: number, _received: Buffer): void {
-    closeSync(fd);
-  }
+  /** The client's own descriptor has come, for who has asked for it; it is his from now on. */
+  takeSocket?(fd: number, received: Buffer): void;
 
   /** Aborted when the client goes. Made when first asked for: it is dear on Node 20. */
   get signal(): AbortSignal {

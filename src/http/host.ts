@@ -184,13 +184,13 @@ export class Host implements HostContext {
 
   #takeSocket(id: number, fd: number, payload: string | Buffer): void {
     const exchange = this.#exchanges.get(id);
-    if (exchange === undefined) {
+    if (exchange?.takeSocket === undefined) {
       closeSync(fd);
       return;
     }
     try {
       exchange.runInAsyncScope(() => {
-        exchange.takeSocket(fd, Buffer.from(payload));
+        exchange.takeSocket?.(fd, Buffer.from(payload));
       });
     } catch (error) {
       this.native.fatalException(error);

@@ -50,12 +50,11 @@ export function openPassed(fd: number, head: Head, server: unknown): Socket {
 /** Calls `onHead` once, with the head that the app writes first. */
 export function watchHead(socket: Socket, onHead: (head: ParsedHead) => void): void {
   const internals = socket as unknown as SocketInternals;
-  const write = internals._writeGeneric;
   internals._writeGeneric = (isVector, data, encoding, callback) => {
     // What was inherited is there again.
     Reflect.deleteProperty(socket, '_writeGeneric');
     onHead(headOf(isVector ? data : [{ chunk: data, encoding }]));
-    write.call(socket, isVector, data, encoding, callback);
+    internals._writeGeneric(isVector, data, encoding, callback);
   };
 }
 

@@ -253,7 +253,15 @@ export class UpgradeExchange extends Exchange implements RawSink {
   #respond(status: number, reason: string, headers: string, next: Phase): number {
     const { channel, id } = this;
     try {
-      const waiting = channel.respond(id, status, reason, headers, undefined, true, next === 'over');
+      const waiting = channel.respond(
+        id,
+        status,
+        reason,
+        headers,
+        undefined,
+        true,
+        next === 'over',
+      );
       this.#phase = next;
       return waiting;
     } catch (error) {

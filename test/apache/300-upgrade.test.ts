@@ -46,7 +46,7 @@ interface Facts {
 interface H2WebSocket {
   readonly stream: ClientHttp2Stream;
   readonly status: number;
-  received(): Buffer;
+  readonly received: () => Buffer;
 }
 
 /** A frame of a WebSocket's client, up to 125 bytes. */
@@ -318,7 +318,12 @@ RemoteIPInternalProxy 127.0.0.1
       stream.write(masked(0x81, 'hello'));
       await waitFor(() => received().equals(Buffer.from('\x81\x05hello', 'latin1')));
       stream.write(masked(0x88, '\x03\xe8')); // close, 1000
-      await waitFor(() => received().subarray(-4).equals(Buffer.from('8802', 'hex')) || stream.closed || received().subarray(-4).equals(Buffer.from('880203e8', 'hex')));
+      await waitFor(
+        () =>
+          received().subarray(-4).equals(Buffer.from('8802', 'hex')) ||
+          stream.closed ||
+          received().subarray(-4).equals(Buffer.from('880203e8', 'hex')),
+      );
       stream.end();
       if (!stream.closed) await once(stream, 'close');
     });

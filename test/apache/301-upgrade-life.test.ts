@@ -150,7 +150,9 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
 
   it('end when the listener throws, as with node app.js', async () => {
     const { pid } = await info();
-    httpd.log.allow(/thrown by the listener|upgrade\.js|node:|TSGI05|TSGI0174|^\s*$|Node\.js|\[site \d+ err\]/);
+    httpd.log.allow(
+      /thrown by the listener|upgrade\.js|node:|TSGI05|TSGI0174|^\s*$|Node\.js|\[site \d+ err\]/,
+    );
     for (const port of [httpd.port, relayed]) {
       const client = await upgrade(port, { path: '/raw/throw' });
       await waitFor(client.hasEnded);
@@ -167,7 +169,9 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
     const closed = await upgrade(httpd.port, { path: '/raw/silent' });
     expect(closed.head).to.equal('');
     closed.socket.destroy();
-    await waitFor(() => /^GET \/raw\/silent 502 /m.test(readFileSync(join(httpd.dir, 'access.log'), 'utf8')));
+    await waitFor(() =>
+      /^GET \/raw\/silent 502 /m.test(readFileSync(join(httpd.dir, 'access.log'), 'utf8')),
+    );
   });
 
   for (const kind of ['handed over', 'relayed'] as const) {

@@ -19,9 +19,9 @@ export interface Upgraded {
   /** The response head, as it came. */
   readonly head: string;
   /** What came behind it so far. */
-  received(): Buffer;
+  readonly received: () => Buffer;
   /** The peer has ended its half. */
-  hasEnded(): boolean;
+  readonly hasEnded: () => boolean;
   /** Resolves when nothing more can come. */
   readonly closed: Promise<unknown>;
 }

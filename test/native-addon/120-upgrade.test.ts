@@ -6,7 +6,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { waitFor } from '../harness/wait.ts';
-import { body, bodyEnd, FIN, frame, R_PASS, R_UPGRADE, readHead, request, T } from './wire-client.ts';
+import {
+  body,
+  bodyEnd,
+  FIN,
+  frame,
+  R_PASS,
+  R_UPGRADE,
+  readHead,
+  request,
+  T,
+} from './wire-client.ts';
 import type { WireClient } from './wire-client.ts';
 import { KIND, TestWorker } from './worker.ts';
 
