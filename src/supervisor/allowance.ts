@@ -1,4 +1,5 @@
-/** How much one worker may write to the log: a token bucket of lines and one of bytes. */
+/** How much one worker may write to the log: for each source, a bucket of lines and one of bytes. */
+import type { Source } from './log.ts';
 
 /** A second's worth, and what may come at once after a quiet time. */
 const LINES = { perSecond: 1000, burst: 5000 } as const;
@@ -33,41 +34,53 @@ class Bucket {
     return this.#tokens < 1;
   }
 
-  /** The last take may take more than there is: a line longer than what is left still comes whole. */
+  /** May take more than there is: the last line comes whole, and the next ones wait longer. */
   take(count: number): void {
     this.#tokens -= count;
   }
 }
 
-/**
- * What an app prints is read as fast as it comes, so that it never waits; what is over the
- * allowance goes no further, and its lines are counted and told once a second.
- */
-export class Allowance {
-  readonly #options: AllowanceOptions;
+class Share {
   readonly #lines = new Bucket(LINES);
   readonly #bytes = new Bucket(BYTES);
   #refilledAt: number;
+
+  constructor(now: number) {
+    this.#refilledAt = now;
+  }
+
+  take(bytes: number, now: number): boolean {
+    this.#lines.refill(now - this.#refilledAt);
+    this.#bytes.refill(now - this.#refilledAt);
+    this.#refilledAt = now;
+    if (this.#lines.isEmpty || this.#bytes.isEmpty) return false;
+    this.#lines.take(1);
+    this.#bytes.take(bytes);
+    return true;
+  }
+}
+
+/**
+ * What an app prints is read as fast as it comes, so that it never waits; what is over the
+ * allowance goes no further, and its lines are counted and told once a second. Each source has a
+ * share of its own, so that chatter on stdout hides no error.
+ */
+export class Allowance {
+  readonly #options: AllowanceOptions;
+  readonly #shares: Readonly<Record<Source, Share>>;
   #dropped = 0;
 
   constructor(options: AllowanceOptions) {
     this.#options = options;
-    this.#refilledAt = options.now();
+    const now = options.now();
+    this.#shares = { out: new Share(now), err: new Share(now), host: new Share(now) };
   }
 
   /** @returns whether a line of so many bytes may go to the log; if not it is counted. */
-  take(bytes: number): boolean {
-    const now = this.#options.now();
-    this.#lines.refill(now - this.#refilledAt);
-    this.#bytes.refill(now - this.#refilledAt);
-    this.#refilledAt = now;
-    if (this.#lines.isEmpty || this.#bytes.isEmpty) {
-      this.#drop();
-      return false;
-    }
-    this.#lines.take(1);
-    this.#bytes.take(bytes);
-    return true;
+  take(source: Source, bytes: number): boolean {
+    if (this.#shares[source].take(bytes, this.#options.now())) return true;
+    this.#drop();
+    return false;
   }
 
   #drop(): void {

@@ -140,11 +140,11 @@ export class Application {
       else if (message.type === 'failed') worker.failure ??= message;
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
       else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
-      else if (worker.allowance.take(message.text.length)) {
+      else if (worker.allowance.take('host', message.text.length)) {
         this.#context.log.host(message.level, message.text, worker.process.pid);
       }
     } catch (error) {
-      if (!worker.allowance.take(line.length)) return;
+      if (!worker.allowance.take('host', line.length)) return;
       const reason = error instanceof Error ? error.message : String(error);
       this.#reports.worker(LEVEL.error, 511, worker, { reason });
     }

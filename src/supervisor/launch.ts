@@ -91,7 +91,7 @@ export function launchWorker(context: Context, application: Application, slot: S
     },
     onOutput: (source, line) => {
       if (source === 'err') worker.remember(line);
-      if (!worker.allowance.take(line.length)) return;
+      if (!worker.allowance.take(source, line.length)) return;
       const level = source === 'err' ? LEVEL.warn : LEVEL.notice;
       context.log.line(level, worker.process.pid ?? 0, source, line);
     },
