@@ -80,7 +80,8 @@ export interface Channel {
    * piece or undefined. `latin1` tells how a string is encoded. fin: the response is complete
    * with this call.
    * @returns bytes waiting to be written on this connection. After 64 KiB or more EVENT_DRAIN
-   *   comes when they are below 16 KiB; for a complete response EVENT_FINISH tells instead.
+   *   comes when they are below 16 KiB; for a complete response EVENT_FINISH tells instead. 64 KiB
+   *   as well when the id is dead or dies by this call: then EVENT_CLOSE follows, if it has not come.
    * @throws TypeError with a `code` if a header name, value, the reason or the status cannot be
    *   sent: nothing was written then. Error ERR_TSGI_STATE if the response has begun already.
    */

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -23,6 +32,15 @@ http.createServer((req, res) => {
   }
   if (url.pathname === '/slow') return setTimeout(() => res.end('slow'), 300);
   res.end('fine');
+}).listen(3000);
+`;
+
+/** Tells what time it is for it, and waits. */
+const clockwork = `
+require('node:http').createServer((req, res) => {
+  const url = new URL(req.url, 'http://x');
+  if (url.pathname === '/clock') return res.end(new Date().toISOString());
+  setTimeout(() => res.end('waited'), Number(url.searchParams.get('ms')));
 }).listen(3000);
 `;
 
@@ -106,7 +124,8 @@ TSGIScriptAlias /broken @ROOT@/apps/broken.js process-group=broken
     await httpd.graceful();
     const pid = worker();
     limitFiles(pid, 1);
-    for (let i = 0; i < 5; i++) expect(statuses(await many(45, '/site/x'))).to.deep.equal({ 200: 45 });
+    for (let i = 0; i < 5; i++)
+      expect(statuses(await many(45, '/site/x'))).to.deep.equal({ 200: 45 });
     setSoftLimit(pid, 64);
   });
 
@@ -236,3 +255,88 @@ describe('the runtime directory', () => {
     await waitFor(async () => (await httpd.ask('/x')).status === 200);
   });
 });
+
+const faketime = [
+  '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1',
+  '/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1',
+  '/usr/lib64/faketime/libfaketime.so.1',
+].find((path) => existsSync(path));
+
+// Needs the package libfaketime (Debian, Fedora).
+(faketime === undefined ? describe.skip : describe)(
+  'the clock of supervisor and workers that jumps',
+  function () {
+    this.timeout(60_000);
+    let httpd: Httpd;
+    const jump = (text: string) => {
+      writeFileSync(join(httpd.dir, 'clock'), `${text}\n`);
+    };
+    before(async () => {
+      httpd = await Httpd.prepare({ config: '' });
+      httpd.write('app.js', clockwork);
+      const node = httpd.write(
+        'node',
+        `#!/bin/sh
+export LD_PRELOAD=${faketime ?? ''} FAKETIME_TIMESTAMP_FILE=${httpd.dir}/clock FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
+exec ${process.execPath} "$@"
+`,
+      );
+      chmodSync(node, 0o755);
+      httpd.configure(
+        `TSGINode ${node}
+TSGIDaemonProcess site processes=2 restart-interval=30m inactivity-timeout=30m
+TSGIScriptAlias / @ROOT@/apps/app.js process-group=site
+`,
+      );
+      jump('+0');
+      await httpd.start();
+      await waitFor(() => httpd.processes(/^tsgi: worker site\//).length === 2);
+    });
+    after(() => httpd.stop());
+
+    const pids = () =>
+      httpd
+        .processes(/^tsgi: (worker|supervisor) site/)
+        .map(({ pid }) => pid)
+        .sort();
+
+    for (const [name, offset] of [
+      ['an hour ahead', '+1h'],
+      ['an hour back', '-1h'],
+      ['a year ahead', '+365d'],
+      ['a year back', '-365d'],
+    ] as const) {
+      it(`(${name}) ends no wait early or late, reloads and recycles nothing`, async () => {
+        await waitFor(async () => (await httpd.ask('/clock')).status === 200);
+        const before = pids();
+        const open = httpd.ask('/wait?ms=800');
+        jump(offset);
+        await waitFor(async () => {
+          const seen = new Date((await httpd.ask('/clock')).body).getTime() - Date.now();
+          return (
+            Math.abs(seen) > 1_800_000 && Math.sign(seen) === (offset.startsWith('+') ? 1 : -1)
+          );
+        });
+        for (let i = 0; i < 30; i++)
+          expect((await httpd.ask('/wait?ms=20')).body).to.equal('waited');
+        expect((await open).body).to.equal('waited');
+        expect(pids()).to.deep.equal(before);
+        expect(httpd.log.matching(/TSGI05(1[0-9]|0[4-9])/)).to.deep.equal([]);
+        jump('+0');
+      });
+    }
+
+    it('hides no touch', async () => {
+      jump('-1h');
+      const before = pids();
+      const now = new Date();
+      utimesSync(join(httpd.dir, 'apps', 'app.js'), now, now);
+      await waitFor(() => httpd.log.matching(/TSGI0513/).length > 0);
+      // The supervisor stays, both workers are others.
+      await waitFor(
+        () => pids().length === 3 && pids().filter((pid) => before.includes(pid)).length === 1,
+      );
+      expect((await httpd.ask('/clock')).status).to.equal(200);
+    });
+  },
+);
