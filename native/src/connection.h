@@ -142,7 +142,7 @@ class Connection {
     bool is_dirty = false;
     bool is_held_back = false;
     size_t place = 0;
-    uint64_t serial = 0; /**< in the order in which they were accepted */
+    uint64_t serial = 0;      /**< in the order in which they were accepted */
     uint64_t accepted_at = 0; /**< on the clock of the loop, in ms */
     uint64_t last_use = 0;    /**< Server::NextUse() when its last exchange ended */
     void UpdatePoll();

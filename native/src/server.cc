@@ -289,9 +289,8 @@ void Server::DismissUnused()
         }
     }
     if (silent.empty()) {
-        std::sort(idle.begin(), idle.end(), [](Connection *a, Connection *b) {
-            return a->last_use < b->last_use;
-        });
+        std::sort(idle.begin(), idle.end(),
+                  [](Connection *a, Connection *b) { return a->last_use < b->last_use; });
         idle.resize(std::min(idle.size(), kDismissedAtOnce));
         silent = std::move(idle);
     }

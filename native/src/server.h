@@ -35,7 +35,7 @@ struct ServerOptions {
     uint8_t generation[TSGI_GENERATION_SIZE] = {};
     uint8_t secret[TSGI_SECRET_SIZE] = {};
     uint32_t concurrency = 1;
-    int64_t peer_uid = -1; /**< -1 = any */
+    int64_t peer_uid = -1;                      /**< -1 = any */
     uint64_t greeting_ms = uint64_t{60} * 1000; /**< until AUTH has to have come */
 };
 
@@ -179,8 +179,8 @@ class Server {
     UvPoll listener_;
     UvPrepare prepare_;
     UvCheck check_;
-    UvTimer wake_;     /**< so that poll does not block while events wait */
-    UvTimer back_off_; /**< until accept is tried again */
+    UvTimer wake_;      /**< so that poll does not block while events wait */
+    UvTimer back_off_;  /**< until accept is tried again */
     UvTimer greetings_; /**< until those that have not shown the secret are looked at */
     bool listening_ = false;
     bool draining_ = false;
