@@ -149,12 +149,17 @@ RequestReadTimeout header=20 body=20
     }
   });
 
-  it('leave the load counters at nothing: both workers get their half of the next requests', async () => {
-    const answers = await Promise.all(Array.from({ length: 60 }, () => httpd.ask('/site/slow')));
-    const pids = answers.map(({ body }) => body);
-    const [first] = pids;
-    const firsts = pids.filter((pid) => pid === first).length;
-    expect(firsts).to.be.within(15, 45);
+  it('leave the load counters at nothing: both workers get their half of what comes', async () => {
+    // A worker that greets late, on a busy machine, is passed by for a while; a counter that is off is so for ever.
+    await waitFor(
+      async () => {
+        const asked = Array.from({ length: 60 }, () => httpd.ask('/site/slow'));
+        const pids = (await Promise.all(asked)).map(({ body }) => body);
+        const ofOne = pids.filter((pid) => pid === pids[0]).length;
+        return ofOne >= 20 && ofOne <= 40;
+      },
+      { what: 'an even share for both workers', timeoutMs: 20_000 },
+    );
   });
 
   it('or never end their head take no place in a worker, and others are served', async () => {
