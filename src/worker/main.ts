@@ -11,6 +11,7 @@ import { announceWorker } from '../tsgi.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
 import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.ts';
+import { isDebugged } from './debugged.ts';
 import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
 import { hookListen } from './listen.ts';
@@ -77,7 +78,7 @@ function drainable(): Drainable | undefined {
 
 process.on('SIGTERM', () => {
   guard.disarm();
-  drain.onSignal(boot.gracefulTimeoutMs);
+  drain.onSignal(boot.evictionTimeoutMs);
 });
 process.on('beforeExit', () => {
   apps.onIdle();
@@ -137,6 +138,7 @@ async function run(): Promise<void> {
   await readiness?.wait(entries.join(', '), startupTimeoutMs);
   guard.disarm();
   host = serve();
+  if (boot.deadlockTimeoutMs > 0) watch.guard(boot.deadlockTimeoutMs, isDebugged);
   sendToSupervisor({ type: 'ready', entries });
 }
 
