@@ -71,10 +71,10 @@ class Deadlock {
     std::atomic<uint32_t> answered_{0}; /**< questions */
     /* The watch thread's own. Times of the monotonic clock, in ms. */
     State state_ = State::kOff;
-    uint32_t asked_ = 0;        /**< questions; at most one is open */
-    int64_t asked_at_ = 0;      /**< time that does not count has been added */
-    int64_t beat_at_ = 0;       /**< the next one */
-    int64_t expected_at_ = 0;   /**< Tick() was to be called by then */
+    uint32_t asked_ = 0;      /**< questions; at most one is open */
+    int64_t asked_at_ = 0;    /**< time that does not count has been added */
+    int64_t beat_at_ = 0;     /**< the next one */
+    int64_t expected_at_ = 0; /**< Tick() was to be called by then */
     int64_t interrupted_at_ = 0;
     std::string report_;
 };

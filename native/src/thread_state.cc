@@ -87,9 +87,9 @@ std::string ThreadState(pid_t tid)
 {
     const std::string stat = ReadTask(tid, "stat");
     const size_t name_end = stat.rfind(") ");
-    std::string text = "state " + (name_end == std::string::npos
-                                       ? std::string("unknown")
-                                       : FirstWord(stat.substr(name_end + 2)));
+    std::string text =
+        "state " + (name_end == std::string::npos ? std::string("unknown")
+                                                  : FirstWord(stat.substr(name_end + 2)));
     const std::string where = FirstWord(ReadTask(tid, "wchan"));
     if (!where.empty() && where != "0") {
         text += ", waits in " + where;

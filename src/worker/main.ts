@@ -21,6 +21,8 @@ import { Stats } from './stats.ts';
 const LISTEN_FD = 4;
 const FLUSH_MS = 1_000;
 const ORPHAN_MS = 2_500;
+/** Encoded, such a text has less than 32 KiB, which leave whole: the watch thread writes as well. */
+const LONGEST_TEXT = 5_000;
 
 const { boot, rest } = readBoot();
 native.closeOnExec(CONTROL_FD);
@@ -35,7 +37,7 @@ process.argv.splice(1, 1);
 let host: Host | undefined;
 
 function log(level: number, text: string): void {
-  sendToSupervisor({ type: 'log', level, text });
+  sendToSupervisor({ type: 'log', level, text: text.slice(0, LONGEST_TEXT) });
 }
 
 const apps = new Apps({

@@ -167,7 +167,10 @@ describe('eviction-timeout', function () {
     httpd.write('block.js', source);
     httpd.configure(
       group('short', 'eviction-timeout=300ms graceful-timeout=1m') +
-        group('recycled', 'eviction-timeout=300ms graceful-timeout=1m maximum-requests=2 jitter=0') +
+        group(
+          'recycled',
+          'eviction-timeout=300ms graceful-timeout=1m maximum-requests=2 jitter=0',
+        ) +
         group('inherited', 'graceful-timeout=300ms'),
     );
     await httpd.start();
