@@ -103,6 +103,8 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
     put_number(hash, o->socket_timeout);
     put_number(hash, o->startup_timeout);
     put_number(hash, o->graceful_timeout);
+    put_number(hash, o->eviction_timeout);
+    put_number(hash, o->deadlock_timeout);
     put_number(hash, o->shutdown_timeout);
 }
 

@@ -90,6 +90,16 @@ static const char *check_watch(apr_pool_t *p, const char *value)
     return NULL;
 }
 
+/* "0" turns it off; the range of the table goes down to it. */
+static const char *check_deadlock(apr_pool_t *p, const char *value)
+{
+    size_t digits = strspn(value, "0123456789");
+    apr_int64_t number = apr_atoi64(value);
+    return strcasecmp(value + digits, "ms") == 0 && number > 0 && number < SECOND
+               ? "0, or a duration from 1s to 24h"
+               : NULL;
+}
+
 /* ---- the table ---------------------------------------------------------------------- */
 
 #define AT(member) offsetof(tsgi_options_t, member)
@@ -172,8 +182,12 @@ const tsgi_option_row_t tsgi_group_options[] = {
      NULL, "How long no byte may come from a worker or be taken by it; then 504."},
     {"startup-timeout", TSGI_OPTION_DURATION, AT(startup_timeout), SECOND / 10, 24 * HOUR, "15s",
      NULL, NULL, NULL, "How long a worker may take until it is ready; then it is killed."},
+    {"deadlock-timeout", TSGI_OPTION_DURATION, AT(deadlock_timeout), 0, 24 * HOUR, "60s", NULL,
+     NULL, check_deadlock, "How long a worker's event loop may be blocked; then it is killed."},
     {"graceful-timeout", TSGI_OPTION_DURATION, AT(graceful_timeout), 0, 24 * HOUR, "15s", NULL,
-     NULL, NULL, "How long a worker that is replaced may finish what it has in hand."},
+     NULL, NULL, "How long a worker that is recycled may finish what it has in hand."},
+    {"eviction-timeout", TSGI_OPTION_DURATION, AT(eviction_timeout), 0, 24 * HOUR, NULL, NULL,
+     NULL, NULL, "The same at a reload and a changed group. Default: graceful-timeout."},
     {"shutdown-timeout", TSGI_OPTION_DURATION, AT(shutdown_timeout), 0, HOUR, "5s", NULL, NULL,
      NULL, "The same when Apache stops."},
     {NULL, TSGI_OPTION_INT, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},

@@ -77,6 +77,24 @@ export const errorTable = {
       'worker {slot} of {application} was to be recycled, but the fresh worker did not get ready; ' +
       'the old one goes on. Next try in {seconds} s',
   },
+  525: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was {where}',
+    status: 503,
+  },
+  526: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was in native code, no JavaScript stack to be had: {native}',
+    status: 503,
+  },
+  527: {
+    text:
+      'worker {slot} of {application} (pid {pid}) gave no sign of life for {seconds} s (deadlock-timeout) and is killed; ' +
+      'scripts: {scripts}. Was it stopped (SIGSTOP), traced or frozen?',
+    status: 503,
+  },
   540: {
     text:
       'worker {slot} of {application} (pid {pid}) prints more than the log takes of one worker; ' +

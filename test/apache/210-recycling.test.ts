@@ -58,7 +58,7 @@ ${group('interval', 'restart-interval=1s')}
 ${group('inactive', 'inactivity-timeout=1s')}
 ${group('lazy', 'inactivity-timeout=1s start=on-demand')}
 ${group('memory', 'memory-limit=150M')}
-${group('processor', 'cpu-time-limit=1s')}
+${group('processor', 'cpu-time-limit=1s graceful-timeout=1m')}
 `);
     await httpd.start();
   });
