@@ -90,6 +90,16 @@ static const char *check_watch(apr_pool_t *p, const char *value)
     return NULL;
 }
 
+/* Shorter ones could not be kept: the worker looks a few times a second. */
+static const char *check_request_timeout(apr_pool_t *p, const char *value)
+{
+    char *unit;
+    const apr_int64_t number = apr_strtoi64(value, &unit, 10);
+    return number > 0 && number < 100 && strcasecmp(unit, "ms") == 0
+               ? "a duration from 100ms to 24h, or 0 for none"
+               : NULL;
+}
+
 /* ---- the table ---------------------------------------------------------------------- */
 
 #define AT(member) offsetof(tsgi_options_t, member)
@@ -170,6 +180,8 @@ const tsgi_option_row_t tsgi_group_options[] = {
      NULL, "How long a request waits for a worker that takes it; then 503."},
     {"socket-timeout", TSGI_OPTION_DURATION, AT(socket_timeout), 1, 24 * HOUR, "60s", NULL, NULL,
      NULL, "How long no byte may come from a worker or be taken by it; then 504."},
+    {"request-timeout", TSGI_OPTION_DURATION, AT(request_timeout), 0, 24 * HOUR, "60s", NULL, NULL,
+     check_request_timeout, "How long an app may take until its response head; then 504. 0: no limit."},
     {"startup-timeout", TSGI_OPTION_DURATION, AT(startup_timeout), SECOND / 10, 24 * HOUR, "15s",
      NULL, NULL, NULL, "How long a worker may take until it is ready; then it is killed."},
     {"graceful-timeout", TSGI_OPTION_DURATION, AT(graceful_timeout), 0, 24 * HOUR, "15s", NULL,
