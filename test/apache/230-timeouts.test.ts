@@ -148,14 +148,21 @@ describe('time limits', () => {
 
   describe('queue-timeout', () => {
     it('is a 503 with an id for what no worker takes, whatever its method', async () => {
-      const first = ask('/queue/late?ms=5000');
+      const first = await httpd.raw(
+        'GET /queue/stream?pieces=60 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+      );
+      await waitFor(() => first.received().includes('first')); // The one place is taken.
       const others = await Promise.all([
-        waitFor(() => workers('queue').length > 0).then(() => ask('/queue/seen')),
+        ask('/queue/seen'),
         ask('/queue/seen', { method: 'POST', body: 'x' }),
         ask('/queue/seen', { method: 'POST' }),
+        ask('/queue/seen', { method: 'POST', body: resting(2500) }),
       ]);
+      expect(first.received()).to.not.include('last');
       for (const answer of others) await logged(expectPage(answer, 503), 'TSGI0170');
-      expect((await first).body).to.equal('late');
+      await first.closed;
+      expect(first.received()).to.include('last');
+      first.socket.destroy();
     });
 
     it('does not count the time that a client takes to send its body', async () => {

@@ -4,7 +4,6 @@ import { createServer } from 'node:http';
 import { Deadlines } from '../../src/http/deadlines.ts';
 import type { Exchange } from '../../src/http/exchange.ts';
 import { ExchangeTable } from '../../src/http/table.ts';
-import type { StartResponse } from '../../src/types.ts';
 import { waitFor } from '../harness/wait.ts';
 import type { FakeExchange } from './fake-channel.ts';
 import { makeHost } from './fake-channel.ts';
@@ -121,7 +120,7 @@ describe('an exchange whose request-timeout is over', () => {
     let environ: { 'tsgi.signal': AbortSignal } | undefined;
     const { channel } = makeHost({
       kind: 'callable',
-      application: (given, _startResponse: StartResponse) => {
+      application: (given) => {
         environ = given;
         return new Promise<never>(() => undefined);
       },
