@@ -233,6 +233,13 @@ export const errorTable = {
       'expected less than 256 KiB of headers, less than 64 KiB of trailers',
   },
   720: { text: 'TSGI is not kept to: {reason}' },
+  730: {
+    text: 'the app sent no response head within request-timeout ({seconds} s)',
+    status: 504,
+  },
+  731: {
+    text: 'the worker did not finish within the {seconds} s that it had; requests that are cut off: {count}',
+  },
   790: {
     text: 'a connection to the worker was turned away, its user is none that may connect: {reason}',
   },

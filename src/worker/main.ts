@@ -64,12 +64,15 @@ const events = announceWorker({
   workerIndex: boot.slot,
   workers: boot.processes,
 });
-const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, events });
+const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, events, log });
 
 function drainable(): Drainable | undefined {
   const started = host;
   return (
     started && {
+      get inHand(): number {
+        return started.inHand;
+      },
       async drain(): Promise<void> {
         await started.drain();
         started.channel.unref();
