@@ -15,10 +15,13 @@ typedef enum {
     TSGI_FAIL_QUEUE,       /**< no worker took it within queue-timeout */
     TSGI_FAIL_UNAVAILABLE, /**< the supervisor says that there is no worker */
     TSGI_FAIL_CONNECT,     /**< no slot can be connected to */
+    TSGI_FAIL_FULL,        /**< all backlogs were full for connect-timeout */
     TSGI_FAIL_UNSENT,      /**< as many workers as allowed ended before they began it */
+    TSGI_FAIL_POISON,      /**< it got two workers, and both ended before they began it */
     TSGI_FAIL_BEGUN,       /**< the worker ended after it began, before a response */
     TSGI_FAIL_PROTOCOL,    /**< the worker broke the rules of the wire */
     TSGI_FAIL_TIMEOUT,     /**< no byte from or to the worker within socket-timeout */
+    TSGI_FAIL_OVERDUE,     /**< request-timeout is over, and the worker does not say so */
     TSGI_FAIL_ABORT,       /**< the worker said ABORT */
     TSGI_FAIL_MEMORY,      /**< no memory */
     TSGI_FAIL_HEAD_SIZE,   /**< the request head is larger than the wire allows */

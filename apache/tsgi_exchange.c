@@ -21,7 +21,7 @@ static tsgi_step_t begin_attempt(tsgi_exchange_t *x)
     x->is_broken = x->is_leaving = 0;
     x->data_left = 0;
     x->log_prefix = NULL;
-    x->idle_since = 0;
+    x->idle_since = x->whole_since = 0;
     x->is_body_sent = (x->head.request.flags & TSGI_R_BODY) == 0;
     x->error.slot = x->lease.slot;
     x->error.pid = connection->pid;
@@ -80,7 +80,7 @@ static tsgi_step_t try_workers(tsgi_exchange_t *x)
     do {
         x->error.slot = -1;
         x->error.pid = 0;
-        if (!tsgi_balance_acquire(x->r, &x->client, x->slots, x->deadline, &x->lease,
+        if (!tsgi_balance_acquire(x->r, &x->client, x->slots, &x->deadline, &x->lease,
                                   &x->error)) {
             return TSGI_STEP_FAIL;
         }
@@ -150,7 +150,7 @@ static int finish_failed(tsgi_exchange_t *x)
 {
     const int is_passed = x->reply.is_passed || is_upgraded(x);
 
-    if (x->error.kind == TSGI_FAIL_PROTOCOL) {
+    if (x->error.kind == TSGI_FAIL_PROTOCOL || x->error.kind == TSGI_FAIL_OVERDUE) {
         tsgi_lease_drop_penalised(&x->lease, apr_time_now());
     }
     tsgi_lease_drop(&x->lease);
@@ -187,11 +187,10 @@ int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
     if (status != OK) {
         return status;
     }
+    x->head.request.timeout_ms = (uint32_t)x->slots->generation->request_timeout;
     tsgi_client_init(&x->client, r);
     tsgi_body_init(&x->body, r, &x->head.request);
     tsgi_reply_init(&x->reply, r);
-    x->deadline =
-        apr_time_now() + apr_time_from_msec(x->slots->generation->queue_timeout);
 
     tsgi_step_t step = TSGI_STEP_FAIL;
     if (!tsgi_body_prefetch(&x->body)) {

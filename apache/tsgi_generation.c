@@ -79,6 +79,7 @@ static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group
     generation->connect_timeout = group->options.connect_timeout;
     generation->queue_timeout = group->options.queue_timeout;
     generation->socket_timeout = group->options.socket_timeout;
+    generation->request_timeout = group->options.request_timeout;
     generation->uid = group->identity.uid;
     generation->state = TSGI_GEN_RUNNING;
     generation->server = group->server;

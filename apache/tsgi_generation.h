@@ -82,7 +82,8 @@ struct tsgi_generation_t {
     tsgi_slots_t *first_slots; /**< the same as a list, for walks */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
-    uid_t uid; /**< the workers' */
+    apr_int64_t request_timeout; /**< 0 = none */
+    uid_t uid;                   /**< the workers' */
     /* The rest is the parent's, see tsgi_generation.c */
     struct tsgi_supervisor_t *supervisor;
     server_rec *server; /**< whose log is the group's; of the configuration in force */

@@ -136,6 +136,11 @@ static void add_recycling(tsgi_message_t *message, const tsgi_options_t *o)
     add_if_set(message, "jitter", o->jitter);
 }
 
+static apr_int64_t eviction_timeout(const tsgi_options_t *o)
+{
+    return o->eviction_timeout != TSGI_UNSET ? o->eviction_timeout : o->graceful_timeout;
+}
+
 static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *group)
 {
     tsgi_generation_t *generation = supervisor->generation;
@@ -157,6 +162,8 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     tsgi_message_add_pair(message, "display-name", o->display_name);
     tsgi_message_add_number(message, "startup-timeout", o->startup_timeout);
     tsgi_message_add_number(message, "graceful-timeout", o->graceful_timeout);
+    tsgi_message_add_number(message, "eviction-timeout", eviction_timeout(o));
+    tsgi_message_add_number(message, "deadlock-timeout", o->deadlock_timeout);
     tsgi_message_add_number(message, "shutdown-timeout", o->shutdown_timeout);
     tsgi_message_add_pair(message, "start",
                           o->start == TSGI_START_ON_DEMAND ? "on-demand" : "boot");
@@ -190,7 +197,7 @@ const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
     supervisor->generation = generation;
     supervisor->process = process;
     supervisor->log_read = supervisor->log_write = supervisor->command_fd = -1;
-    supervisor->graceful_timeout = group->options.graceful_timeout;
+    supervisor->eviction_timeout = eviction_timeout(&group->options);
     supervisor->shutdown_timeout = group->options.shutdown_timeout;
     generation->supervisor = supervisor;
     apr_pool_cleanup_register(generation->pool, supervisor, descriptors_close,
@@ -540,7 +547,7 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
     }
     generation->state = TSGI_GEN_DRAINING;
     supervisor->kill_at =
-        apr_time_now() + apr_time_from_msec(supervisor->graceful_timeout) + KILL_AFTER;
+        apr_time_now() + apr_time_from_msec(supervisor->eviction_timeout) + KILL_AFTER;
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
                  TSGI_LOGNO(0067) "group %s: the supervisor of the former configuration "
                                   "(pid %ld) finishes what "

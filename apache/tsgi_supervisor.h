@@ -19,7 +19,7 @@ typedef struct tsgi_supervisor_t {
     tsgi_process_t *process;
     tsgi_spawn_t spec;
     tsgi_message_t group_message;                   /**< the first message: `group` */
-    apr_int64_t graceful_timeout, shutdown_timeout; /**< ms */
+    apr_int64_t eviction_timeout, shutdown_timeout; /**< ms */
     int log_read, log_write;                        /**< the group's log pipe */
     tsgi_spawn_failure_t *failure;
 

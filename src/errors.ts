@@ -77,6 +77,24 @@ export const errorTable = {
       'worker {slot} of {application} was to be recycled, but the fresh worker did not get ready; ' +
       'the old one goes on. Next try in {seconds} s',
   },
+  525: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was {where}',
+    status: 503,
+  },
+  526: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was in native code, no JavaScript stack to be had: {native}',
+    status: 503,
+  },
+  527: {
+    text:
+      'worker {slot} of {application} (pid {pid}) gave no sign of life for {seconds} s (deadlock-timeout) and is killed; ' +
+      'scripts: {scripts}. Was it stopped (SIGSTOP), traced or frozen?',
+    status: 503,
+  },
   540: {
     text:
       'worker {slot} of {application} (pid {pid}) prints more than the log takes of one worker; ' +
@@ -215,6 +233,13 @@ export const errorTable = {
       'expected less than 256 KiB of headers, less than 64 KiB of trailers',
   },
   720: { text: 'TSGI is not kept to: {reason}' },
+  730: {
+    text: 'the app sent no response head within request-timeout ({seconds} s)',
+    status: 504,
+  },
+  731: {
+    text: 'the worker did not finish within the {seconds} s that it had; requests that are cut off: {count}',
+  },
   750: {
     text:
       'an upgrade was answered 503: {most} connections have been taken over by the app, as many as ' +

@@ -163,6 +163,12 @@ export interface WatchOptions {
 export interface Watch {
   /** Arms (ms > 0) or disarms (0) a hard SIGKILL of the own process group. */
   hardKill(ms: number): void;
+  /**
+   * From now on the thread sends `beat` lines, and one `blocked` line when the event loop does not turn
+   * for `ms` > 0 (src/ipc/messages.ts). It asks the loop every ms / 4, at most every 5 s; the answer is
+   * what `isDebugged` says: while that is true, the loop may stop as long as it likes. Once.
+   */
+  guard(ms: number, isDebugged: () => boolean): void;
   close(): void;
 }
 

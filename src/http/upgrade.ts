@@ -172,9 +172,12 @@ export class UpgradeExchange extends Exchange implements RawSink {
     this.socket.destroy();
   }
 
-  takeClose(): void {
-    this.isOpen = false;
-    this.abortSignal();
+  /** A client that was handed over is the app's: it may answer as late as it likes. */
+  get isAnswerDue(): boolean {
+    return this.#phase === 'awaiting' || this.#phase === 'asked';
+  }
+
+  protected left(): void {
     if (this.#phase === 'awaiting') this.host.upgrades.leave(this.#kind);
     else if (this.#kind === 'relayed') this.socket.destroy();
   }

@@ -12,6 +12,7 @@ import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
 import { watchScripts, type Watch } from './watch.ts';
+import { Vigil } from './vigil.ts';
 import { describeExit, type Worker } from './worker.ts';
 
 /** A worker that served this long was sound: the next one starts at once. */
@@ -33,6 +34,7 @@ export class Application {
   readonly #reports: Reports;
   readonly #renewal: Renewal;
   readonly #recycler: Recycler;
+  readonly #vigil: Vigil;
   readonly #scriptWatch: Watch | undefined;
   #isLeaving = false;
 
@@ -57,6 +59,7 @@ export class Application {
         this.#sleep(slot);
       },
     });
+    this.#vigil = new Vigil(context, this.#reports, this.slots);
     if (context.options.isReloading) this.#scriptWatch = watchScripts(context, this);
     if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
   }
@@ -89,9 +92,7 @@ export class Application {
     for (const slot of this.slots) {
       slot.backoff.reset();
       if (slot.state === 'waiting') slot.retryAt = 0;
-      if (slot.successor) {
-        this.#release(slot.successor, 'reload', this.#context.options.gracefulTimeoutMs);
-      }
+      if (slot.successor) this.#evict(slot.successor);
       this.#renewal.add(slot, 'reload');
     }
   }
@@ -138,6 +139,8 @@ export class Application {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
+      else if (message.type === 'beat') this.#vigil.onBeat(worker);
+      else if (message.type === 'blocked') this.#vigil.onBlocked(worker, message);
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
       else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
       else if (worker.allowance.take('host', message.text.length)) {
@@ -173,7 +176,7 @@ export class Application {
     }
     const review = this.#isLeaving ? Infinity : this.#recycler.duties(now);
     for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
-    let next = review;
+    let next = Math.min(review, this.#vigil.duties(now));
     for (const slot of this.slots) {
       slot.syncWatcher(now, () => this.#watchSocket(slot));
       if (slot.restUntil > now) next = Math.min(next, slot.restUntil);
@@ -239,9 +242,8 @@ export class Application {
       slot.current = worker;
       const reason = worker.renews ?? 'reload';
       worker.renews = undefined;
-      if (predecessor) {
-        this.#release(predecessor, reason, this.#context.options.gracefulTimeoutMs);
-      }
+      if (predecessor && reason === 'recycle') this.#recycle(predecessor);
+      else if (predecessor) this.#evict(predecessor);
     }
     if (slot.state === 'booting') this.#move(slot, 'ready');
   }
@@ -296,7 +298,17 @@ export class Application {
     const { current } = slot;
     if (!current) return;
     this.#move(slot, 'idle');
-    this.#release(current, 'recycle', this.#context.options.gracefulTimeoutMs);
+    this.#recycle(current);
+  }
+
+  /** It has reached a limit of its life. */
+  #recycle(worker: Worker): void {
+    this.#release(worker, 'recycle', this.#context.options.gracefulTimeoutMs);
+  }
+
+  /** Somebody outside wants a fresh one in its place. */
+  #evict(worker: Worker): void {
+    this.#release(worker, 'reload', this.#context.options.evictionTimeoutMs);
   }
 
   /** Tells a worker to finish; the loop kills it when it takes too long. */

@@ -30,7 +30,11 @@ export interface GroupOptions {
   readonly displayName?: string;
   readonly startupTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
+  /** For workers that are told to go from outside; gracefulTimeoutMs: by a limit of their own. */
+  readonly evictionTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** A worker that gives no sign of life so long is killed; 0: never. */
+  readonly deadlockTimeoutMs: number;
   /** Workers are replaced when their script changes. */
   readonly isReloading: boolean;
   /** When a worker is ready: its app listens, or has said so as well. */
@@ -149,6 +153,7 @@ function parseGroup(fields: readonly string[]): GroupCommand {
   if (!/^[0-9a-f]{64}$/.test(secret ?? '')) throw malformed('secret is not 64 hex digits');
   const keys = new Keys(rest);
   const day = 86_400_000;
+  const gracefulTimeoutMs = keys.integer('graceful-timeout', 15_000, 0, day);
   return {
     verb: 'group',
     options: {
@@ -164,8 +169,10 @@ function parseGroup(fields: readonly string[]): GroupCommand {
       nodeArgs: keys.all('node-arg'),
       env: parseEnvironment(keys.all('env')),
       startupTimeoutMs: keys.integer('startup-timeout', 15_000, 1, day),
-      gracefulTimeoutMs: keys.integer('graceful-timeout', 15_000, 0, day),
+      gracefulTimeoutMs,
+      evictionTimeoutMs: keys.integer('eviction-timeout', gracefulTimeoutMs, 0, day),
       shutdownTimeoutMs: keys.integer('shutdown-timeout', 5_000, 0, day),
+      deadlockTimeoutMs: keys.integer('deadlock-timeout', 60_000, 0, day),
       isReloading: keys.text('script-reloading') === 'on',
       ready: keys.text('ready') === 'message' ? 'message' : 'listen',
       reload: keys.text('reload') === 'all' ? 'all' : 'rolling',

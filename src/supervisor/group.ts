@@ -63,7 +63,7 @@ export class Group {
         break;
       case 'signal':
         if (event.signal === 'SIGHUP') this.#reload();
-        else this.#drainAll('shutdown', this.#context?.options.gracefulTimeoutMs ?? 0);
+        else this.#drainAll('shutdown', this.#context?.options.evictionTimeoutMs ?? 0);
         break;
       case 'touched':
         event.application.onTouched(event.paths);
@@ -125,7 +125,7 @@ export class Group {
         this.#forgetUnnamed();
         break;
       case 'drain':
-        this.#drainAll('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
+        this.#drainAll('removed', this.#context?.options.evictionTimeoutMs ?? 0);
         break;
       case 'shutdown':
         this.#drainAll('shutdown', this.#context?.options.shutdownTimeoutMs ?? 0);
@@ -174,7 +174,7 @@ export class Group {
   }
 
   #forget(application: Application): void {
-    application.drain('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
+    application.drain('removed', this.#context?.options.evictionTimeoutMs ?? 0);
     this.#applications.delete(application.name);
     this.#leaving.push(application);
   }

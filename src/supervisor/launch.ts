@@ -59,6 +59,8 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       startupTimeoutMs: options.startupTimeoutMs,
       shutdownTimeoutMs: options.shutdownTimeoutMs,
       gracefulTimeoutMs: options.gracefulTimeoutMs,
+      evictionTimeoutMs: options.evictionTimeoutMs,
+      deadlockTimeoutMs: options.deadlockTimeoutMs,
       title: workerTitle(options.name, options.displayName, slot.index),
       ...(options.home !== undefined && { home: options.home }),
       ready: options.ready,

@@ -84,8 +84,13 @@ export class Reports {
       `process group ${options.name}, application group ${this.#application.title}, ` +
       `worker ${String(worker.slot.index)}, pid ${String(pid)}`;
     log.host(LEVEL.error, `${message} (${where})`, pid);
+    this.stack(worker, stack);
+  }
+
+  /** The lines of a stack, each a record of its own. */
+  stack(worker: Worker, stack: string | undefined): void {
     for (const line of stack?.split('\n') ?? []) {
-      if (line.trim() !== '') log.host(LEVEL.error, line, pid);
+      if (line.trim() !== '') this.#context.log.host(LEVEL.error, line, worker.process.pid);
     }
   }
 }

@@ -40,6 +40,8 @@ export class Worker implements Stateful<WorkerState> {
   deadline = Infinity;
   /** The time it was given until the deadline, as its owner wrote it; for the log. */
   limitMs = 0;
+  /** When its watch thread last said that it runs; undefined before the first time. */
+  heardAt: number | undefined;
   /** The N of the TSGI<N> that said that, and why, it is killed. */
   killedBy: ErrorNumber | undefined;
   readonly life: Life;

@@ -32,6 +32,8 @@ describe('parseCommand', () => {
       env: [],
       startupTimeoutMs: 15_000,
       gracefulTimeoutMs: 15_000,
+      evictionTimeoutMs: 15_000,
+      deadlockTimeoutMs: 60_000,
       isReloading: false,
       ready: 'listen',
       reload: 'rolling',

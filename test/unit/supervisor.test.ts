@@ -29,6 +29,8 @@ const options: GroupOptions = {
   env: [['ONE', 'own']],
   startupTimeoutMs: 1,
   gracefulTimeoutMs: 1,
+  evictionTimeoutMs: 1,
+  deadlockTimeoutMs: 0,
   shutdownTimeoutMs: 1,
   isReloading: false,
   ready: 'listen',
