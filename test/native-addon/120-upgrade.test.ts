@@ -108,8 +108,9 @@ describe('upgrades', () => {
     it('take a SOCKET that comes in two pieces', async () => {
       const { client } = await ask();
       const whole = frame(T.SOCKET, Buffer.from('early bird'));
+      const before = descriptors();
       const passed = pass(client, whole.subarray(0, 3), 'client');
-      await worker.run(() => new Promise((resolve) => setImmediate(resolve)));
+      await waitFor(() => descriptors() > before, { what: 'the first piece' });
       client.send(whole.subarray(3));
       const event = await worker.next(KIND.socket);
       expect(Buffer.from(event.payload as Uint8Array).toString()).to.equal('early bird');
