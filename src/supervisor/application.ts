@@ -2,7 +2,8 @@
 import { errorLine } from '../errors.ts';
 import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
-import type { Context, SupervisorEvent } from './context.ts';
+import type { Context, ExitEvent } from './context.ts';
+import type { Death } from './deaths.ts';
 import { launchWorker } from './launch.ts';
 import { LEVEL } from './log.ts';
 import { Recycler } from './recycler.ts';
@@ -11,7 +12,7 @@ import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
 import { watchScripts, type Watch } from './watch.ts';
-import { describeExit, type Worker } from './worker.ts';
+import type { Worker } from './worker.ts';
 
 /** A worker that served this long was sound: the next one starts at once. */
 const SOUND_MS = 10_000;
@@ -19,8 +20,6 @@ const SOUND_MS = 10_000;
 const PATIENCE_MS = 2_000;
 /** What a worker gets beyond the time it was told, to exit by itself. */
 const KILL_MARGIN_MS = 500;
-
-type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
 
 export class Application {
   readonly name: string;
@@ -68,6 +67,13 @@ export class Application {
   /** No process of it is left. */
   get isEmpty(): boolean {
     return this.slots.every((slot) => slot.workers().next().done === true);
+  }
+
+  /** It is a worker of this application, and not known to be dead. */
+  hasWorker(pid: number): boolean {
+    return this.slots.some((slot) =>
+      [...slot.workers()].some(({ process }) => process.pid === pid),
+    );
   }
 
   /** The list of scripts came again; a changed one takes fresh workers. */
@@ -147,9 +153,11 @@ export class Application {
     }
   }
 
-  onExit({ worker, status, signal, error }: ExitEvent): void {
+  onExit(event: ExitEvent): void {
+    const { worker, error } = event;
     const { slot } = worker;
     const wasDraining = worker.state === 'draining';
+    const death = this.#reports.inquire(event);
     move(worker, 'dead', workerMoves, this.#context.trace);
     slot.leaving.delete(worker);
     const wasSuccessor = slot.successor === worker;
@@ -157,8 +165,8 @@ export class Application {
     if (slot.current === worker) slot.current = undefined;
     if (wasDraining || slot.state === 'closed') return;
     if (this.#learn(worker)) this.#startAgain(slot, worker);
-    else if (wasSuccessor) this.#giveUp(worker, describeExit(status, signal), error);
-    else this.#replace(worker, describeExit(status, signal), error);
+    else if (wasSuccessor) this.#giveUp(worker, death, error);
+    else this.#replace(worker, death, error);
   }
 
   /** What is due by time. @returns when it has to be called again. */
@@ -252,10 +260,10 @@ export class Application {
   }
 
   /** The worker that served the slot, or was to, is dead. */
-  #replace(worker: Worker, how: string, error: Error | undefined): void {
+  #replace(worker: Worker, death: Death, error: Error | undefined): void {
     const { slot } = worker;
     if (slot.successor) {
-      this.#reports.death(worker, how, error, 0);
+      this.#reports.death(worker, death, error, 0);
       slot.current = slot.successor;
       slot.current.renews = undefined;
       slot.successor = undefined;
@@ -265,19 +273,19 @@ export class Application {
     const upMs = worker.readyAt === undefined ? -1 : this.#context.now() - worker.readyAt;
     if (upMs >= SOUND_MS) {
       slot.backoff.reset();
-      this.#reports.death(worker, how, error, 0);
+      this.#reports.death(worker, death, error, 0);
       this.#start(slot);
       return;
     }
     const delay = slot.backoff.fail();
-    this.#reports.death(worker, how, error, delay);
+    this.#reports.death(worker, death, error, delay);
     const isPatient = upMs >= 0 && delay <= PATIENCE_MS;
     this.#retryIn(slot, delay, isPatient ? undefined : deathCode(worker, error));
   }
 
   /** The fresh worker beside the one that serves is dead. */
-  #giveUp(worker: Worker, how: string, error: Error | undefined): void {
-    this.#reports.death(worker, how, error, 0);
+  #giveUp(worker: Worker, death: Death, error: Error | undefined): void {
+    this.#reports.death(worker, death, error, 0);
     if (worker.renews === 'recycle') this.#recycler.onFailure(worker.slot);
     else this.#stopReload(worker.slot);
   }

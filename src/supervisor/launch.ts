@@ -80,7 +80,7 @@ export function launchWorker(context: Context, application: Application, slot: S
       context.post({ kind: 'line', worker, line });
     },
     onOutput: (source, line) => {
-      if (source === 'err') worker.remember(line);
+      if (source === 'err') worker.remember(line, context.now());
       const level = source === 'err' ? LEVEL.warn : LEVEL.notice;
       context.log.line(level, worker.process.pid ?? 0, source, line);
     },

@@ -9,7 +9,7 @@ import type { GroupOptions } from './commands.ts';
 import type { Environment } from './environment.ts';
 
 /** How long the pipes of a dead worker may be held open by its children before we stop to wait. */
-const LAST_WORDS_MS = 250;
+const LAST_WORDS_MS = 150;
 /** A stack of 16 KiB, each character as \\uXXXX, with room to spare. */
 const MAX_MESSAGE = 256 * 1024;
 const DEFAULT_INSPECT_PORT = 9229;
