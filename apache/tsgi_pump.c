@@ -50,6 +50,7 @@ int tsgi_pump_needs_started(const tsgi_exchange_t *x)
  */
 static tsgi_step_t lost(tsgi_exchange_t *x, int error)
 {
+    x->is_lost = 1;
     if (x->state == TSGI_STATE_SENDING) {
         return TSGI_STEP_AGAIN;
     }
