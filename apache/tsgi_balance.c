@@ -116,7 +116,7 @@ static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error
     if (connection != NULL) {
         return connection;
     }
-    return tsgi_connection_open(slots->slots[slot].path, error);
+    return tsgi_connection_open(slots->slots[slot].socket.path, error);
 }
 
 static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot,

@@ -151,6 +151,9 @@ static const char *describe_detail(request_rec *r, const tsgi_error_t *error)
     case TSGI_FAIL_UNAVAILABLE:
         return apr_psprintf(r->pool, "see TSGI%04d above", error->code);
     default:
+        if (error->death != NULL) {
+            return error->death;
+        }
         return error->detail != NULL ? error->detail : "";
     }
 }

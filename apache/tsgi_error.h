@@ -36,14 +36,16 @@ typedef enum {
 /** A failure with all that is known about it. All zero = none. */
 typedef struct {
     tsgi_failure_t kind;
-    int status;         /**< BODY: the answer; OUTPUT: what the handler returns */
-    int code;           /**< UNAVAILABLE, ABORT: the N of the worker's TSGI<N> */
-    int retry_after;    /**< seconds, 0 = default of the kind */
-    int os_error;       /**< errno, 0 = none */
-    int slot;           /**< worker, −1 = none in particular */
-    unsigned pid;       /**< 0 = not known */
-    const char *text;   /**< ABORT: what the worker wrote; any bytes */
-    apr_size_t length;  /**< of text */
+    int status;        /**< BODY: the answer; OUTPUT: what the handler returns */
+    int code;          /**< UNAVAILABLE, ABORT: the N of the worker's TSGI<N> */
+    int retry_after;   /**< seconds, 0 = default of the kind */
+    int os_error;      /**< errno, 0 = none */
+    int slot;          /**< worker, −1 = none in particular */
+    unsigned pid;      /**< 0 = not known */
+    const char *text;  /**< ABORT: what the worker wrote; any bytes */
+    apr_size_t length; /**< of text */
+    const char
+        *death; /**< how the worker died, if its end is the cause; NULL = it is not */
     const char *detail; /**< PROTOCOL: which frame and what was wrong; NULL = none */
 } tsgi_error_t;
 

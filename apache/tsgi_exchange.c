@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_exchange.h"
+#include "tsgi_inquest.h"
 #include "tsgi_pump.h"
 
 #include "apr_strings.h"
@@ -18,7 +19,7 @@ static tsgi_step_t begin_attempt(tsgi_exchange_t *x)
 
     x->state = TSGI_STATE_SENDING;
     x->written = 0;
-    x->is_broken = x->is_leaving = 0;
+    x->is_broken = x->is_leaving = x->is_lost = 0;
     x->data_left = 0;
     x->log_prefix = NULL;
     x->idle_since = x->whole_since = 0;
@@ -140,6 +141,12 @@ static int finish_failed(tsgi_exchange_t *x)
     }
     else {
         tsgi_reply_reset(&x->reply);
+    }
+    /* After the client has seen the cut: the answer may take a moment. Without a pid there is no worker
+     * that this failure is about. */
+    if (x->is_lost && x->error.pid != 0) {
+        x->error.death =
+            tsgi_inquest_hold(x->r->pool, x->slots, x->error.slot, x->error.pid);
     }
     return tsgi_error_report(x->r, x->route->group->name, &x->error, is_passed);
 }

@@ -76,6 +76,7 @@ static tsgi_step_t lost_unbegun(tsgi_exchange_t *x, int error)
  */
 static tsgi_step_t lost(tsgi_exchange_t *x, int error)
 {
+    x->is_lost = 1;
     if (x->state == TSGI_STATE_SENDING) {
         return TSGI_STEP_AGAIN;
     }

@@ -315,6 +315,7 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     apr_interval_time_t wait;
 
     supervisor->child.pid = 0;
+    supervisor->is_successor = 1;
     command_close(supervisor);
     if (supervisor->process->shutdown_at != 0) {
         return; /* As it was told. */
@@ -363,6 +364,31 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
     return rv;
 }
 
+static apr_status_t tell(tsgi_supervisor_t *supervisor, const char *verb,
+                         apr_interval_time_t patience)
+{
+    tsgi_message_t message;
+    apr_pool_t *p;
+    apr_status_t rv;
+    apr_pool_create(&p, supervisor->process->pool);
+    tsgi_message_begin(&message, p, verb);
+    rv = command(supervisor, &message, NULL, 0, patience);
+    apr_pool_destroy(p);
+    return rv;
+}
+
+/* The first messages: what the group is, and whether there was a supervisor before this one. */
+static apr_status_t send_group(tsgi_supervisor_t *supervisor)
+{
+    apr_status_t rv =
+        command(supervisor, &supervisor->group_message,
+                &supervisor->generation->inquest.listen_fd, 1, SEND_AT_START);
+    if (rv == APR_SUCCESS && supervisor->is_successor) {
+        rv = tell(supervisor, "successor", SEND_AT_START);
+    }
+    return rv;
+}
+
 static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
                              apr_pool_t *p, apr_interval_time_t patience)
 {
@@ -380,7 +406,7 @@ static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
         tsgi_message_add(&message, APR_ARRAY_IDX(slots->scripts, i, const char *));
     }
     for (int i = 0; i < slots->nslots; i++) {
-        fds[i] = slots->slots[i].listen_fd;
+        fds[i] = slots->slots[i].socket.listen_fd;
     }
     rv = command(supervisor, &message, fds, slots->sent ? 0 : slots->nslots, patience);
     if (rv == APR_SUCCESS) {
@@ -425,17 +451,6 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor)
     }
 }
 
-static void tell(tsgi_supervisor_t *supervisor, const char *verb,
-                 apr_interval_time_t patience)
-{
-    tsgi_message_t message;
-    apr_pool_t *p;
-    apr_pool_create(&p, supervisor->process->pool);
-    tsgi_message_begin(&message, p, verb);
-    (void)command(supervisor, &message, NULL, 0, patience);
-    apr_pool_destroy(p);
-}
-
 /*
  * Tells all of them to end, once. That is as soon as httpd begins to end its own children: those wait
  * for requests that only the workers can finish.
@@ -448,7 +463,7 @@ static void shutdown_begin(tsgi_process_t *process)
     process->shutdown_at = apr_time_now();
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
         if (g->supervisor->child.pid != 0) {
-            tell(g->supervisor, "shutdown", 0);
+            (void)tell(g->supervisor, "shutdown", 0);
         }
     }
 }
@@ -529,8 +544,7 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
          slots = slots->next) {
         slots->sent = 0;
     }
-    if (command(supervisor, &supervisor->group_message, NULL, 0, SEND_AT_START) ==
-        APR_SUCCESS) {
+    if (send_group(supervisor) == APR_SUCCESS) {
         send_apps(supervisor, SEND_AT_START);
     }
 }
@@ -551,7 +565,7 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
                                   "(pid %ld) finishes what "
                                   "is in hand",
                  generation->group, (long)supervisor->child.pid);
-    tell(supervisor, "drain", SEND_LATER);
+    (void)tell(supervisor, "drain", SEND_LATER);
 }
 
 static void kill_late(tsgi_supervisor_t *supervisor)
