@@ -122,7 +122,7 @@ static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error
 static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot,
                                const char *why)
 {
-    if (tsgi_pool_may_complain(slot_pool(slots, slot), apr_time_now())) {
+    if (tsgi_pool_may_complain(slot_pool(slots, slot), tsgi_clock_now())) {
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
             TSGI_LOGNO(0185) "group %s, worker %d: wrong greeting: %s; its connection "
@@ -174,7 +174,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     tsgi_connection_t *connection = open_pending(slots, slot, &error);
 
     if (connection == NULL) {
-        tsgi_pool_penalise(slot_pool(slots, slot), apr_time_now());
+        tsgi_pool_penalise(slot_pool(slots, slot), tsgi_clock_now());
         return 0;
     }
     fds[0] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
@@ -185,7 +185,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
         return 1;
     case TSGI_GREETING_NONE:
         tsgi_pool_give_pending(slot_pool(slots, slot), connection);
-        tsgi_pool_penalise(slot_pool(slots, slot), apr_time_now());
+        tsgi_pool_penalise(slot_pool(slots, slot), tsgi_clock_now());
         return 0;
     default:
         return 0;
@@ -349,7 +349,7 @@ static nfds_t prepare_fds(waiting_t *w, apr_time_t now)
  * become READY. */
 static int hear(waiting_t *w, nfds_t n, tsgi_lease_t *lease)
 {
-    const apr_time_t now = apr_time_now();
+    const apr_time_t now = tsgi_clock_now();
     int best = -1;
     apr_uint32_t best_load = 0;
 
@@ -381,7 +381,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
                      tsgi_lease_t *lease)
 {
     for (;;) {
-        const apr_time_t now = apr_time_now();
+        const apr_time_t now = tsgi_clock_now();
         const choice_t choice = look(w->slots, now);
         if (choice.ready >= 0 && take_ready(w->slots, choice.ready, lease)) {
             return 1;
@@ -434,7 +434,7 @@ static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
 
 int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t since)
 {
-    const apr_time_t now = apr_time_now();
+    const apr_time_t now = tsgi_clock_now();
     const apr_uint32_t own = tsgi_load_get(slots, slot);
     const int is_silent = tsgi_pool_hints(slot_pool(slots, slot), now).served_at <= since;
 
@@ -451,10 +451,9 @@ int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t sinc
 }
 
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                         apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
+                         apr_time_t now, apr_time_t deadline, tsgi_lease_t *lease,
+                         tsgi_error_t *error)
 {
-    /* The request's own time is late by what it took so far: near enough for hints. */
-    const apr_time_t now = slots->nslots > 1 ? apr_time_now() : r->request_time;
     const choice_t choice = look(slots, now);
     const int is_ready_best =
         choice.ready >= 0 && (choice.alive < 0 || choice.ready_load <= choice.alive_load);

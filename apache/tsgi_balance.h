@@ -23,10 +23,12 @@ typedef struct {
 /**
  * Leases a connection that has said HELLO; waits for one until the deadline, while the
  * client stays.
+ * @param now tsgi_clock_now() of a moment ago
  * @return 1, or 0 and *error says why (QUEUE, UNAVAILABLE, CONNECT, CLIENT, MEMORY).
  */
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                         apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error);
+                         apr_time_t now, apr_time_t deadline, tsgi_lease_t *lease,
+                         tsgi_error_t *error);
 /**
  * Gives the connection back for the next request: whatever came on it has been consumed
  * whole.

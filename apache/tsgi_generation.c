@@ -329,7 +329,7 @@ static void retire_unseen(pass_t *pass)
             if (g->state == TSGI_GEN_RUNNING) {
                 g->state = TSGI_GEN_RETIRING;
                 g->retired_at = pass->httpd_generation;
-                g->retire_by = apr_time_now() + TSGI_DRAIN_TIMEOUT;
+                g->retire_by = tsgi_clock_now() + TSGI_DRAIN_TIMEOUT;
             }
             continue;
         }
@@ -399,7 +399,7 @@ static apr_time_t generation_tick(tsgi_process_t *process, tsgi_generation_t *ge
 
 void tsgi_generation_tick(tsgi_process_t *process)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = tsgi_clock_now();
     apr_time_t next = tsgi_log_tick(process, now);
     tsgi_generation_t *following;
     for (tsgi_generation_t *g = process->generations; g != NULL; g = following) {

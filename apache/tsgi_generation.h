@@ -9,6 +9,7 @@
 #ifndef TSGI_GENERATION_H
 #define TSGI_GENERATION_H
 
+#include "tsgi_clock.h"
 #include "tsgi_config.h"
 #include "../native/wire/tsgi_wire.h"
 #include "ap_mpm.h"

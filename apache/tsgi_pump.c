@@ -159,7 +159,7 @@ static int time_left(const tsgi_exchange_t *x, apr_time_t now)
 
 static tsgi_step_t timed_out(tsgi_exchange_t *x)
 {
-    if (may_take_back(x) && (!x->wants_client || apr_time_now() >= x->deadline)) {
+    if (may_take_back(x) && (!x->wants_client || tsgi_clock_now() >= x->deadline)) {
         const tsgi_step_t step = take_back(x);
         return step == TSGI_STEP_AGAIN ? tsgi_pump_fail(x, TSGI_FAIL_QUEUE) : step;
     }
@@ -179,7 +179,7 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
     const short events = (short)(POLLIN | (x->wants_write ? POLLOUT : 0));
 
     for (;;) {
-        const apr_time_t now = apr_time_now();
+        const apr_time_t now = tsgi_clock_now();
         if (x->idle_since == 0) {
             x->idle_since = now;
         }
@@ -237,7 +237,7 @@ static tsgi_step_t look_at_client(tsgi_exchange_t *x)
         return TSGI_STEP_MORE;
     }
     x->rounds = 0;
-    const apr_time_t now = apr_time_now();
+    const apr_time_t now = tsgi_clock_now();
     if (now < x->client_due) {
         return TSGI_STEP_MORE;
     }
