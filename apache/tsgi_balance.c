@@ -30,6 +30,7 @@ static void lease_begin(tsgi_lease_t *lease, tsgi_slots_t *slots, int slot,
     lease->slots = slots;
     lease->slot = slot;
     lease->connection = connection;
+    lease->is_admitted = 1;
     tsgi_load_add(slots, slot);
 }
 
@@ -430,7 +431,7 @@ static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
     return is_leased;
 }
 
-/* ---- the choice --------------------------------------------------------------------- */
+/* ---- taking back -------------------------------------------------------------------- */
 
 int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t since)
 {
@@ -450,27 +451,102 @@ int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t sinc
     return 0;
 }
 
+/* ---- the queue ---------------------------------------------------------------------- */
+
+/*
+ * What waits is what no worker has begun with: requests without a worker, and those that a worker
+ * leaves unread since it has `concurrency` in hand. @return 1 if more wait than may.
+ */
+static int is_overfull(const tsgi_slots_t *slots)
+{
+    const tsgi_generation_t *generation = slots->generation;
+    return tsgi_load_total(slots) >
+           generation->concurrency * slots->nslots + generation->queue_size;
+}
+
+static int refuse(const tsgi_slots_t *slots, tsgi_error_t *error)
+{
+    error->kind = TSGI_FAIL_FULL;
+    error->refusals = &slots->generation->refused;
+    return 0;
+}
+
+/* Counts first and looks then, so that a crowd does not slip in together. @return 0: refused. */
+static int queue_enter(tsgi_slots_t *slots, const tsgi_lease_t *lease,
+                       tsgi_error_t *error)
+{
+    tsgi_load_add(slots, TSGI_LOAD_WAITING(slots));
+    if (lease->is_admitted || !is_overfull(slots)) {
+        return 1;
+    }
+    tsgi_load_sub(slots, TSGI_LOAD_WAITING(slots));
+    return refuse(slots, error);
+}
+
+static void queue_leave(tsgi_slots_t *slots)
+{
+    tsgi_load_sub(slots, TSGI_LOAD_WAITING(slots));
+}
+
+/* Of a crowd that found the same worker free, those beyond its `concurrency` are the queue's. */
+static int may_stay(tsgi_lease_t *lease, tsgi_error_t *error)
+{
+    tsgi_slots_t *slots = lease->slots;
+    if (tsgi_load_get(slots, lease->slot) <= slots->generation->concurrency ||
+        !is_overfull(slots)) {
+        return 1;
+    }
+    tsgi_lease_release(lease, tsgi_clock_now());
+    return refuse(slots, error);
+}
+
+/* ---- the choice --------------------------------------------------------------------- */
+
+static int choose(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
+                  const choice_t *choice, tsgi_lease_t *lease)
+{
+    const int is_ready_best =
+        choice->ready >= 0 &&
+        (choice->alive < 0 || choice->ready_load <= choice->alive_load);
+
+    if (is_ready_best && take_ready(slots, choice->ready, lease)) {
+        return 1;
+    }
+    if (choice->alive >= 0 && !is_ready_best &&
+        take_alive(r, client, slots, choice->alive, lease)) {
+        return 1;
+    }
+    return choice->ready >= 0 && take_ready(slots, choice->ready, lease);
+}
+
+/* Whether a worker is there that would begin with one more at once. */
+static int has_room(const tsgi_slots_t *slots, const choice_t *choice)
+{
+    const apr_int64_t concurrency = slots->generation->concurrency;
+    return (choice->ready >= 0 && choice->ready_load < concurrency) ||
+           (choice->alive >= 0 && choice->alive_load < concurrency);
+}
+
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                          apr_time_t now, apr_time_t deadline, tsgi_lease_t *lease,
                          tsgi_error_t *error)
 {
     const choice_t choice = look(slots, now);
-    const int is_ready_best =
-        choice.ready >= 0 && (choice.alive < 0 || choice.ready_load <= choice.alive_load);
+    const int is_new = !lease->is_admitted;
+    const int is_direct = has_room(slots, &choice);
 
     lease->connection = NULL;
     if (slots->nslots > 1 && choice.ready >= 0) {
         probe_silent(r, slots, now);
     }
-    if (is_ready_best && take_ready(slots, choice.ready, lease)) {
-        return 1;
+    if (is_direct && choose(r, client, slots, &choice, lease)) {
+        return !is_new || may_stay(lease, error);
     }
-    if (choice.alive >= 0 && !is_ready_best &&
-        take_alive(r, client, slots, choice.alive, lease)) {
-        return 1;
+    if (!queue_enter(slots, lease, error)) {
+        return 0;
     }
-    if (choice.ready >= 0 && take_ready(slots, choice.ready, lease)) {
-        return 1;
-    }
-    return wait_for_hello(r, client, slots, deadline, lease, error);
+    const int is_leased = (!is_direct && choose(r, client, slots, &choice, lease)) ||
+                          wait_for_hello(r, client, slots, deadline, lease, error);
+    queue_leave(slots);
+    return is_leased;
 }

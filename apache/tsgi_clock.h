@@ -18,7 +18,8 @@
 static inline apr_time_t tsgi_clock_now(void)
 {
     struct timespec now = {0, 0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* Cannot fail with a clock that exists. */
+    (void)clock_gettime(CLOCK_MONOTONIC,
+                        &now); /* Cannot fail with a clock that exists. */
     return (apr_time_t)now.tv_sec * APR_USEC_PER_SEC + now.tv_nsec / 1000;
 }
 

@@ -27,8 +27,16 @@ typedef enum {
     TSGI_FAIL_CLIENT,      /**< the client has gone away */
     TSGI_FAIL_OUTPUT,      /**< an output filter failed; it has answered itself */
     TSGI_FAIL_LENGTH,      /**< the response body is shorter than its Content-Length */
+    TSGI_FAIL_FULL,        /**< as many requests wait for a worker as queue-size allows */
+    TSGI_FAIL_THREADS, /**< the group holds as many threads as apache-threads allows */
     TSGI_FAIL_COUNT
 } tsgi_failure_t;
+
+/** How many requests of an overloaded group were refused, for a log that is not flooded. */
+typedef struct {
+    apr_time_t next;     /**< when the next line about it may be written */
+    apr_uint32_t others; /**< refused since the last line */
+} tsgi_refusals_t;
 
 /** A failure with all that is known about it. All zero = none. */
 typedef struct {
@@ -42,6 +50,7 @@ typedef struct {
     const char *text;   /**< ABORT: what the worker wrote; any bytes */
     apr_size_t length;  /**< of text */
     const char *detail; /**< PROTOCOL: which frame and what was wrong; NULL = none */
+    tsgi_refusals_t *refusals; /**< FULL, THREADS: of the group in this child */
 } tsgi_error_t;
 
 /** Notes of a request: its id, for logs and error documents. */

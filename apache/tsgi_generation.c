@@ -46,6 +46,7 @@ static void generation_free(tsgi_process_t *process, tsgi_generation_t *generati
     while (generation->first_slots != NULL) {
         tsgi_slots_destroy(generation->first_slots);
     }
+    tsgi_places_destroy(&generation->places);
     apr_pool_destroy(generation->pool);
 }
 
@@ -79,6 +80,7 @@ static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group
     generation->connect_timeout = group->options.connect_timeout;
     generation->queue_timeout = group->options.queue_timeout;
     generation->socket_timeout = group->options.socket_timeout;
+    generation->concurrency = group->options.concurrency;
     generation->uid = group->identity.uid;
     generation->state = TSGI_GEN_RUNNING;
     generation->server = group->server;
@@ -183,6 +185,17 @@ static const char *apps_attach(pass_t *pass, tsgi_group_t *group,
     return problem;
 }
 
+/* What a generation does not stand or fall with: children that start from now on go by it. */
+static void set_limits(const tsgi_group_t *group, tsgi_generation_t *generation)
+{
+    const apr_int64_t half = tsgi_process_most_threads() / 2;
+    const apr_int64_t threads = group->options.apache_threads;
+    generation->queue_size = group->options.queue_size;
+    generation->places.limit = (apr_uint32_t)(threads != TSGI_UNSET ? threads
+                                              : half > 0            ? half
+                                                                    : 1);
+}
+
 static void group_attach(tsgi_group_t *group, tsgi_generation_t *generation)
 {
     generation->seen = 1;
@@ -211,11 +224,17 @@ static const char *group_realize(pass_t *pass, tsgi_group_t *group)
                          "groups are not served: %s",
                          group->name, problem);
         }
+        set_limits(group, generation);
         group_attach(group, generation);
         return NULL;
     }
     generation = generation_new(pass, group, id);
+    set_limits(group, generation);
     problem = tsgi_supervisor_create(pass->p, pass->process, generation, group);
+    if (problem == NULL) {
+        problem = tsgi_places_create(pass->p, &generation->places,
+                                     tsgi_process_most_children());
+    }
     if (problem == NULL) {
         problem = apps_attach(pass, group, generation);
     }
@@ -463,6 +482,7 @@ void tsgi_generation_child_init(apr_pool_t *pchild, server_rec *s)
         if (!tsgi_process_is_parent(process)) {
             tsgi_supervisor_leave(g->supervisor);
         }
+        tsgi_places_claim(&g->places);
         for (tsgi_slots_t *slots = g->first_slots; slots != NULL; slots = slots->next) {
             tsgi_slots_claim(slots, pchild);
         }
@@ -481,6 +501,7 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
         return;
     }
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        tsgi_places_release(&g->places, pid);
         for (tsgi_slots_t *slots = g->first_slots; slots != NULL; slots = slots->next) {
             tsgi_slots_release(slots, pid);
         }
