@@ -488,12 +488,16 @@ static void queue_leave(tsgi_slots_t *slots)
     tsgi_load_sub(slots, TSGI_LOAD_WAITING(slots));
 }
 
-/* Of a crowd that found the same worker free, those beyond its `concurrency` are the queue's. */
+/*
+ * Of a crowd that found the same worker free, those beyond its `concurrency` are the queue's; and
+ * who overtakes those that wait already must find a place behind them.
+ */
 static int may_stay(tsgi_lease_t *lease, tsgi_error_t *error)
 {
     tsgi_slots_t *slots = lease->slots;
-    if (tsgi_load_get(slots, lease->slot) <= slots->generation->concurrency ||
-        !is_overfull(slots)) {
+    const apr_uint32_t load = tsgi_load_get(slots, TSGI_LOAD_WAITING(slots)) +
+                              tsgi_load_get(slots, lease->slot);
+    if (load <= slots->generation->concurrency || !is_overfull(slots)) {
         return 1;
     }
     tsgi_lease_release(lease, tsgi_clock_now());

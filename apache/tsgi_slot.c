@@ -229,8 +229,9 @@ apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot)
 
 apr_uint32_t tsgi_load_total(const tsgi_slots_t *slots)
 {
-    apr_uint32_t sum = 0;
-    for (int slot = 0; slot < slots->load.columns; slot++) {
+    /* Those who wait first: who gets a worker meanwhile is counted twice rather than never. */
+    apr_uint32_t sum = tsgi_load_get(slots, TSGI_LOAD_WAITING(slots));
+    for (int slot = 0; slot < slots->nslots; slot++) {
         sum += tsgi_load_get(slots, slot);
     }
     return sum;
