@@ -80,7 +80,8 @@ static void sleep_until_rung(tsgi_places_door_t *door, apr_interval_time_t durat
 /* ---- how many may wait -------------------------------------------------------------- */
 
 /*
- * As many as places were left in a time as long as the patience: they will get theirs. A worse
+ * As many as get a place within all rounds of the patience, by how many were left in one: whoever
+ * is refused comes again at once, and would take the app the processor time that it needs. A worse
  * stretch counts by half, since a machine that is busy gives a group no time for as long; but where no
  * place was left at all, nobody waits. It is found anew whenever somebody finds no place and the
  * time is over. Where nobody did for longer, nothing is known but whether any was left.
@@ -103,7 +104,9 @@ static apr_uint32_t allowed(tsgi_places_door_t *door, apr_uint32_t left, apr_tim
         result = UINT_MAX;
     }
     else if (came > 0) {
-        result = rate = came > half ? came : half;
+        rate = came > half ? came : half;
+        result =
+            rate < UINT_MAX / TSGI_PLACES_ROUNDS ? rate * TSGI_PLACES_ROUNDS : UINT_MAX;
     }
     __atomic_store_n(&door->rate, rate, __ATOMIC_RELAXED);
     __atomic_store_n(&door->allowed, result, __ATOMIC_RELAXED);

@@ -6,9 +6,9 @@
  *
  * A thread that finds no place waits for one, in the order of arrival, so that a burst on a group
  * that makes progress is smoothed out, not refused. It does so only where it is likely to get one
- * within TSGI_PLACES_PATIENCE: no more may wait than places were left in a time of that length. Of
- * a group that hangs none was, so it holds no thread beyond its places. Whoever got none in that time
- * after all asks the same question again, a few times.
+ * within TSGI_PLACES_ROUNDS times TSGI_PLACES_PATIENCE: no more may wait than places are left in that
+ * time, as far as the last patience tells. Of a group that hangs none was left, so it holds no thread
+ * beyond its places. Whoever waits asks the same question again after each round.
  *
  * Threads of HTTP/2 (connections with a master) are not the MPM's: they have places of their own, as
  * many again.

@@ -107,12 +107,13 @@ static void test_allowed(void)
     tsgi_places_door_t door = {0};
     CHECK(allowed(&door, 0, DAY) == UINT_MAX);                 /* nothing is known yet */
     CHECK(allowed(&door, 90, DAY + PATIENCE - 1) == UINT_MAX); /* not yet time to look */
-    CHECK(allowed(&door, 100, DAY + PATIENCE) == 100);
-    CHECK(allowed(&door, 110, DAY + 2 * PATIENCE) == 50); /* 10 came: a worse stretch */
-    CHECK(allowed(&door, 120, DAY + 3 * PATIENCE) == 25);
-    CHECK(allowed(&door, 200, DAY + 4 * PATIENCE) == 80);
+    CHECK(allowed(&door, 100, DAY + PATIENCE) == 100 * TSGI_PLACES_ROUNDS);
+    CHECK(allowed(&door, 110, DAY + 2 * PATIENCE) ==
+          50 * TSGI_PLACES_ROUNDS); /* 10 came: a worse stretch */
+    CHECK(allowed(&door, 120, DAY + 3 * PATIENCE) == 25 * TSGI_PLACES_ROUNDS);
+    CHECK(allowed(&door, 200, DAY + 4 * PATIENCE) == 80 * TSGI_PLACES_ROUNDS);
     CHECK(allowed(&door, 200, DAY + 5 * PATIENCE) == 0); /* it hangs */
-    CHECK(allowed(&door, 201, DAY + 6 * PATIENCE) == 1);
+    CHECK(allowed(&door, 201, DAY + 6 * PATIENCE) == 1 * TSGI_PLACES_ROUNDS);
 }
 
 static void test_allowed_after_rest(void)
@@ -124,7 +125,7 @@ static void test_allowed_after_rest(void)
     CHECK(allowed(&door, 1001, 3 * DAY + PATIENCE) == 0);
     /* The count of places goes round. */
     door.before = UINT_MAX;
-    CHECK(allowed(&door, 9, 3 * DAY + 2 * PATIENCE) == 10);
+    CHECK(allowed(&door, 9, 3 * DAY + 2 * PATIENCE) == 10 * TSGI_PLACES_ROUNDS);
 }
 
 static void test_hang(void)
@@ -346,7 +347,7 @@ int main(void)
         {"as many as the limit get a place, and one more when one was left", test_limit},
         {"HTTP/2's threads have places of their own", test_kinds},
         {"a child that found no row counts for itself", test_no_row},
-        {"as many may wait as places were left in a patience", test_allowed},
+        {"as many may wait as will get a place in time", test_allowed},
         {"after a rest only a hang is known", test_allowed_after_rest},
         {"of a group that hangs only the first one waits", test_hang},
         {"those who wait get their places in the order of arrival", test_order},
