@@ -7,6 +7,7 @@ import { launchWorker } from './launch.ts';
 import { LEVEL } from './log.ts';
 import { Recycler } from './recycler.ts';
 import { Renewal, type Turn } from './renewal.ts';
+import { refuseAll } from './refuse.ts';
 import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
@@ -128,8 +129,7 @@ export class Application {
     if (slot.state === 'idle') {
       this.#start(slot);
     } else if (slot.state === 'waiting' && slot.refusal !== undefined) {
-      const seconds = Math.max(1, Math.ceil((slot.retryAt - this.#context.now()) / 1000));
-      this.#context.native.refuseAll(slot.fd, slot.refusal, Math.min(seconds, 65_535));
+      refuseAll(this.#context, this.#reports, slot, slot.refusal);
     }
   }
 
@@ -140,8 +140,11 @@ export class Application {
       else if (message.type === 'failed') worker.failure ??= message;
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
       else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
-      else this.#context.log.host(message.level, message.text, worker.process.pid);
+      else if (worker.allowance.take('host', message.text.length)) {
+        this.#context.log.host(message.level, message.text, worker.process.pid);
+      }
     } catch (error) {
+      if (!worker.allowance.take('host', line.length)) return;
       const reason = error instanceof Error ? error.message : String(error);
       this.#reports.worker(LEVEL.error, 511, worker, { reason });
     }
@@ -172,7 +175,8 @@ export class Application {
     for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
     let next = review;
     for (const slot of this.slots) {
-      slot.syncWatcher(() => this.#watchSocket(slot));
+      slot.syncWatcher(now, () => this.#watchSocket(slot));
+      if (slot.restUntil > now) next = Math.min(next, slot.restUntil);
       for (const worker of slot.workers()) next = Math.min(next, worker.deadline);
       if (slot.state === 'waiting') next = Math.min(next, slot.retryAt);
     }
