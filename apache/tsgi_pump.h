@@ -70,6 +70,7 @@ typedef struct {
     apr_uint64_t written;
     int is_body_sent; /* BODY_END, or a head without body, is written or in parts */
     int is_broken;    /* writing failed: only what is queued can still be read */
+    int is_lost;      /* the end of the connection was read */
     int is_leaving;   /* GOAWAY: the connection is not used again */
     int wants_write, wants_client; /* what the next wait is for, besides the worker */
     int has_more;       /* tsgi_upload_push() stopped before anything stopped it */

@@ -313,10 +313,11 @@ static void command_close(tsgi_supervisor_t *supervisor)
 static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
 {
     tsgi_generation_t *generation = supervisor->generation;
-    apr_time_t now = apr_time_now();
+    apr_time_t now = tsgi_clock_now();
     apr_interval_time_t wait;
 
     supervisor->child.pid = 0;
+    supervisor->is_successor = 1;
     command_close(supervisor);
     if (supervisor->process->shutdown_at != 0) {
         return; /* As it was told. */
@@ -347,7 +348,7 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
         return APR_EBADF;
     }
     rv = tsgi_command_send(supervisor->command_fd, message, fds, nfds,
-                           apr_time_now() + patience);
+                           tsgi_clock_now() + patience);
     if (rv == APR_SUCCESS || rv == APR_ENAMETOOLONG) {
         return rv;
     }
@@ -362,6 +363,31 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
         supervisor_kill(supervisor);
     }
     command_close(supervisor);
+    return rv;
+}
+
+static apr_status_t tell(tsgi_supervisor_t *supervisor, const char *verb,
+                         apr_interval_time_t patience)
+{
+    tsgi_message_t message;
+    apr_pool_t *p;
+    apr_status_t rv;
+    apr_pool_create(&p, supervisor->process->pool);
+    tsgi_message_begin(&message, p, verb);
+    rv = command(supervisor, &message, NULL, 0, patience);
+    apr_pool_destroy(p);
+    return rv;
+}
+
+/* The first messages: what the group is, and whether there was a supervisor before this one. */
+static apr_status_t send_group(tsgi_supervisor_t *supervisor)
+{
+    apr_status_t rv =
+        command(supervisor, &supervisor->group_message,
+                &supervisor->generation->inquest.listen_fd, 1, SEND_AT_START);
+    if (rv == APR_SUCCESS && supervisor->is_successor) {
+        rv = tell(supervisor, "successor", SEND_AT_START);
+    }
     return rv;
 }
 
@@ -382,7 +408,7 @@ static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
         tsgi_message_add(&message, APR_ARRAY_IDX(slots->scripts, i, const char *));
     }
     for (int i = 0; i < slots->nslots; i++) {
-        fds[i] = slots->slots[i].listen_fd;
+        fds[i] = slots->slots[i].socket.listen_fd;
     }
     rv = command(supervisor, &message, fds, slots->sent ? 0 : slots->nslots, patience);
     if (rv == APR_SUCCESS) {
@@ -427,17 +453,6 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor)
     }
 }
 
-static void tell(tsgi_supervisor_t *supervisor, const char *verb,
-                 apr_interval_time_t patience)
-{
-    tsgi_message_t message;
-    apr_pool_t *p;
-    apr_pool_create(&p, supervisor->process->pool);
-    tsgi_message_begin(&message, p, verb);
-    (void)command(supervisor, &message, NULL, 0, patience);
-    apr_pool_destroy(p);
-}
-
 /*
  * Tells all of them to end, once. That is as soon as httpd begins to end its own children: those wait
  * for requests that only the workers can finish.
@@ -447,10 +462,10 @@ static void shutdown_begin(tsgi_process_t *process)
     if (process->shutdown_at != 0) {
         return;
     }
-    process->shutdown_at = apr_time_now();
+    process->shutdown_at = tsgi_clock_now();
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
         if (g->supervisor->child.pid != 0) {
-            tell(g->supervisor, "shutdown", 0);
+            (void)tell(g->supervisor, "shutdown", 0);
         }
     }
 }
@@ -484,7 +499,7 @@ static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const c
         supervisor->quick_deaths = 2;
     }
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
-    supervisor->due = apr_time_now() + wait;
+    supervisor->due = tsgi_clock_now() + wait;
     ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
                  TSGI_LOGNO(0065) "group %s: no supervisor can be started: %s; give "
                                   "httpd more processes and file "
@@ -510,7 +525,7 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
         start_failed(supervisor, rv, "socketpair");
         return;
     }
-    supervisor->started = apr_time_now();
+    supervisor->started = tsgi_clock_now();
     pid = tsgi_spawn_supervisor(&supervisor->spec, child_fd, supervisor->log_write,
                                 supervisor->failure);
     rv = pid < 0 ? errno : APR_SUCCESS;
@@ -531,8 +546,7 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
          slots = slots->next) {
         slots->sent = 0;
     }
-    if (command(supervisor, &supervisor->group_message, NULL, 0, SEND_AT_START) ==
-        APR_SUCCESS) {
+    if (send_group(supervisor) == APR_SUCCESS) {
         send_apps(supervisor, SEND_AT_START);
     }
 }
@@ -547,13 +561,13 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
     }
     generation->state = TSGI_GEN_DRAINING;
     supervisor->kill_at =
-        apr_time_now() + apr_time_from_msec(supervisor->eviction_timeout) + KILL_AFTER;
+        tsgi_clock_now() + apr_time_from_msec(supervisor->eviction_timeout) + KILL_AFTER;
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
                  TSGI_LOGNO(0067) "group %s: the supervisor of the former configuration "
                                   "(pid %ld) finishes what "
                                   "is in hand",
                  generation->group, (long)supervisor->child.pid);
-    tell(supervisor, "drain", SEND_LATER);
+    (void)tell(supervisor, "drain", SEND_LATER);
 }
 
 static void kill_late(tsgi_supervisor_t *supervisor)
@@ -607,7 +621,7 @@ static int reap_all(tsgi_process_t *process)
 static int wait_for_all(tsgi_process_t *process, apr_time_t deadline)
 {
     int left;
-    while ((left = reap_all(process)) > 0 && apr_time_now() < deadline) {
+    while ((left = reap_all(process)) > 0 && tsgi_clock_now() < deadline) {
         apr_sleep(apr_time_from_msec(10));
     }
     return left;
@@ -633,7 +647,7 @@ void tsgi_supervisor_shutdown_all(tsgi_process_t *process)
             kill_late(g->supervisor);
         }
     }
-    (void)wait_for_all(process, apr_time_now() + KILL_AFTER_ON_EXIT);
+    (void)wait_for_all(process, tsgi_clock_now() + KILL_AFTER_ON_EXIT);
 }
 
 void tsgi_supervisor_forget(tsgi_supervisor_t *supervisor)

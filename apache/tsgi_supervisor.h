@@ -29,6 +29,7 @@ typedef struct tsgi_supervisor_t {
     apr_time_t started;
     apr_time_t due;     /**< start it then; 0 = not planned */
     apr_time_t kill_at; /**< it was told to finish: SIGKILL then; 0 = it was not told */
+    int is_successor;   /**< one of this generation has run before it */
     int quick_deaths;   /**< in a row, each within 10 s of its start */
 } tsgi_supervisor_t;
 

@@ -114,7 +114,7 @@ static tsgi_step_t push_output(tunnel_t *t)
         t->stalled_since = 0;
     }
     else if (t->stalled_since == 0) {
-        t->stalled_since = apr_time_now();
+        t->stalled_since = tsgi_clock_now();
     }
     return TSGI_STEP_MORE;
 }
@@ -211,7 +211,7 @@ static int note_client(tunnel_t *t, const struct pollfd *client)
     char wakeups[64];
 
     if ((client->revents & POLLOUT) != 0) {
-        t->stalled_since = apr_time_now(); /* it takes something */
+        t->stalled_since = tsgi_clock_now(); /* it takes something */
     }
     if (t->kind != CLIENT_STREAM) {
         const short ended = POLLERR | POLLHUP | POLLNVAL;
@@ -230,7 +230,7 @@ static tsgi_step_t wait_for_events(tunnel_t *t)
 {
     tsgi_exchange_t *x = t->x;
     const int is_stalled = t->c->data_in_output_filters;
-    const int left = time_left(t, apr_time_now());
+    const int left = time_left(t, tsgi_clock_now());
     struct pollfd fds[2] = {
         {.fd = t->is_worker_silent && is_stalled ? -1 : x->lease.connection->fd,
          .events = (short)((is_stalled ? 0 : POLLIN) | (x->wants_write ? POLLOUT : 0))},

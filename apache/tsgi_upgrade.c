@@ -114,7 +114,7 @@ static int send_socket(tsgi_exchange_t *x, int fd, char *bytes, apr_size_t n,
 {
     tsgi_connection_t *connection = x->lease.connection;
     const apr_time_t deadline =
-        apr_time_now() + apr_time_from_msec(x->slots->generation->socket_timeout);
+        tsgi_clock_now() + apr_time_from_msec(x->slots->generation->socket_timeout);
     uint8_t header[TSGI_FRAME_HEADER];
     struct iovec parts[2] = {{header, sizeof(header)}, {bytes, n}};
 
@@ -128,7 +128,7 @@ static int send_socket(tsgi_exchange_t *x, int fd, char *bytes, apr_size_t n,
             continue;
         }
         const int is_passing = sent == -EAGAIN || sent == -ETOOMANYREFS;
-        if (!is_passing || apr_time_now() >= deadline) {
+        if (!is_passing || tsgi_clock_now() >= deadline) {
             return (int)-sent;
         }
         (void)poll(NULL, 0, RETRY_AFTER);

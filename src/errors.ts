@@ -77,6 +77,12 @@ export const errorTable = {
       'worker {slot} of {application} was to be recycled, but the fresh worker did not get ready; ' +
       'the old one goes on. Next try in {seconds} s',
   },
+  520: { text: 'a question about the death of a worker was turned away: {reason}' },
+  521: {
+    text:
+      'questions about the deaths of workers cannot be heard: {reason}; raise the limit of open files. ' +
+      'Log lines of requests that lose their worker do not say why meanwhile',
+  },
   525: {
     text:
       'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +

@@ -215,7 +215,12 @@ export interface NativeAddon {
    * @returns how many.
    */
   refuseAll(listenFd: number, code: number, retryAfter: number): number;
-  /** Non-blocking write(2) of one packet to the log pipe. @returns 0 or an errno (EAGAIN = full). */
+  /**
+   * Accepts one pending connection of a listening socket: non-blocking, FD_CLOEXEC, the caller's to
+   * close. `uid` is the peer's (SO_PEERCRED). @returns undefined if nobody waits.
+   */
+  acceptPeer(listenFd: number): { readonly fd: number; readonly uid: number } | undefined;
+  /** Non-blocking write(2) of one packet to a pipe or socket. @returns 0 or an errno (EAGAIN = full). */
   writePacket(fd: number, packet: Uint8Array): number;
 }
 

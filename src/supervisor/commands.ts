@@ -53,6 +53,8 @@ export interface GroupOptions {
 export interface GroupCommand {
   readonly verb: 'group';
   readonly options: GroupOptions;
+  /** Listening; there Apache asks how workers died. The receiver owns it. */
+  readonly inquestFd: number | undefined;
 }
 
 export interface AppCommand {
@@ -66,7 +68,7 @@ export interface AppCommand {
 }
 
 export interface PlainCommand {
-  readonly verb: 'apps-end' | 'drain' | 'shutdown';
+  readonly verb: 'successor' | 'apps-end' | 'drain' | 'shutdown';
 }
 
 export type Command = GroupCommand | AppCommand | PlainCommand;
@@ -146,16 +148,18 @@ function parseLimits(keys: Keys): Limits {
   };
 }
 
-function parseGroup(fields: readonly string[]): GroupCommand {
+function parseGroup(fields: readonly string[], fds: readonly number[]): GroupCommand {
   const [name, generation, secret, ...rest] = fields;
   if (name === undefined || name === '') throw malformed('group has no name');
   if (!/^[0-9a-f]{32}$/.test(generation ?? '')) throw malformed('generation is not 32 hex digits');
   if (!/^[0-9a-f]{64}$/.test(secret ?? '')) throw malformed('secret is not 64 hex digits');
+  if (fds.length > 1) throw malformed('group came with more than one socket');
   const keys = new Keys(rest);
   const day = 86_400_000;
   const gracefulTimeoutMs = keys.integer('graceful-timeout', 15_000, 0, day);
   return {
     verb: 'group',
+    inquestFd: fds[0],
     options: {
       name,
       generation: generation ?? '',
@@ -219,10 +223,10 @@ function parseApp(fields: readonly string[], fds: readonly number[]): AppCommand
 export function parseCommand(packet: Buffer, fds: readonly number[]): Command {
   const [verb = '', ...fields] = splitFields(packet);
   if (verb === 'app') return parseApp(fields, fds);
+  if (verb === 'group') return parseGroup(fields, fds);
   if (fds.length > 0) throw malformed(`${verb} came with sockets`);
   switch (verb) {
-    case 'group':
-      return parseGroup(fields);
+    case 'successor':
     case 'apps-end':
     case 'drain':
     case 'shutdown':

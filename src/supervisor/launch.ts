@@ -94,7 +94,7 @@ export function launchWorker(context: Context, application: Application, slot: S
       context.post({ kind: 'line', worker, line });
     },
     onOutput: (source, line) => {
-      if (source === 'err') worker.remember(line);
+      if (source === 'err') worker.remember(line, context.now());
       if (!worker.allowance.take(source, line.length)) return;
       const level = source === 'err' ? LEVEL.warn : LEVEL.notice;
       context.log.line(level, worker.process.pid ?? 0, source, line);

@@ -130,7 +130,7 @@ ${group('processor', 'cpu-time-limit=1s graceful-timeout=1m')}
     const old = await pidOf('/memory/grow?n=400');
     await isReplaced('memory', old);
     await waitFor(
-      () => httpd.log.matching(new RegExp(`TSGI0516.*pid ${String(old)}`)).length === 1,
+      () => httpd.log.matching(new RegExp(`TSGI0516: .*pid ${String(old)}`)).length === 1,
     );
     expect((await httpd.ask('/memory/')).status).to.equal(200);
   });
