@@ -24,7 +24,8 @@ const ORPHAN_MS = 2_500;
 const { boot, rest } = readBoot();
 native.closeOnExec(CONTROL_FD);
 native.closeOnExec(LISTEN_FD);
-if (!native.setParentDeathSignal(constants.signals.SIGTERM, boot.supervisor)) {
+// The end of the control socket tells the rest; a stopped process has to be able to see it.
+if (!native.setParentDeathSignal(constants.signals.SIGCONT, boot.supervisor)) {
   console.error(errorLine(616));
   process.exit(1);
 }
