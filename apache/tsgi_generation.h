@@ -35,8 +35,22 @@ typedef struct {
     apr_size_t size;      /**< of the mapping that begins at used; 0 = none */
 } tsgi_load_t;
 
-/** The slots of one application group. */
+/**
+ * Nobody can serve a group for now, since its supervisor does not come up: requests that find no worker
+ * get 503 at once instead of waiting for one. In memory shared with Apache's children; only the parent
+ * writes it, and never reads it.
+ */
+typedef struct {
+    apr_uint32_t code;   /**< the N of the TSGI<N> that said why; 0 = no outage */
+    apr_time_t retry_at; /**< when the next supervisor starts, or started */
+} tsgi_outage_t;
+
+/**
+ * The slots of one application group with one list of scripts. Another list gets other slots: a worker
+ * knows its own list only, and Apache's old children go on with the one that they know.
+ */
 struct tsgi_slots_t {
+    apr_pool_t *pool; /**< its own */
     const char *name; /**< of the application group */
     tsgi_generation_t *generation;
     int nslots;
@@ -46,8 +60,7 @@ struct tsgi_slots_t {
     apr_uint32_t
         *own; /**< child only: [slots] counts of a child that found no free row */
 
-    /* The parent's: what the supervisor is told. Copies in their own pool, new at each restart. */
-    apr_pool_t *list_pool;
+    /* The parent's: what the supervisor is told. */
     apr_array_header_t *scripts; /**< const char * */
     int pattern;
     tsgi_start_t start;
@@ -78,11 +91,11 @@ struct tsgi_generation_t {
     unsigned char id[TSGI_GENERATION_SIZE];
     unsigned char secret[TSGI_SECRET_SIZE];
     tsgi_gen_state_t state;
-    apr_hash_t *slots_by_name; /**< application group → tsgi_slots_t * */
-    tsgi_slots_t *first_slots; /**< the same as a list, for walks */
+    tsgi_slots_t *first_slots; /**< of all application groups, in order */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
-    uid_t uid; /**< the workers' */
+    uid_t uid;             /**< the workers' */
+    tsgi_outage_t *outage; /**< shared; never NULL */
     /* The rest is the parent's, see tsgi_generation.c */
     struct tsgi_supervisor_t *supervisor;
     server_rec *server; /**< whose log is the group's; of the configuration in force */
@@ -113,6 +126,16 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
  * retires, kills what drains too long. Respawns don't wait for it, see tsgi_timer.h.
  */
 int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
+
+/**
+ * Whether a group's process runs already with another configuration than this one. Parent, while the
+ * configuration is checked.
+ */
+int tsgi_generation_is_changed(const tsgi_group_t *group);
+
+/** The outage of a group as a child sees it. @return 0, or its code; *retry_at is set then. */
+unsigned tsgi_generation_outage(const tsgi_generation_t *generation,
+                                apr_time_t *retry_at);
 
 /** Requests in hand of a slot: own row and all others. Any thread of a child. */
 apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot);

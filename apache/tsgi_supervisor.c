@@ -15,6 +15,12 @@
 
 /* A supervisor that ends sooner than this after its start has died quickly. */
 #define QUICK_DEATH apr_time_from_sec(10)
+/*
+ * So many quick deaths in a row are no accident: requests do not wait for the next one. It is believed
+ * again when it has lived so long, which is more than httpd takes to notice that a child has ended.
+ */
+#define OUTAGE_DEATHS 3
+#define OUTAGE_TRIAL apr_time_from_sec(2)
 #define BACKOFF_FIRST apr_time_from_msec(100)
 #define BACKOFF_MAX apr_time_from_sec(30)
 /* How long the parent waits for room in a command socket: while node boots, and later. */
@@ -203,7 +209,8 @@ const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
             strerror(rv));
     }
     supervisor->failure = tsgi_spawn_shared(generation->pool);
-    if (supervisor->failure == NULL) {
+    generation->outage = tsgi_spawn_shared(generation->pool);
+    if (supervisor->failure == NULL || generation->outage == NULL) {
         return apr_psprintf(
             p,
             TSGI_LOGNO(0079) "no shared memory: %s; give the machine more "
@@ -300,6 +307,50 @@ static void command_close(tsgi_supervisor_t *supervisor)
     }
 }
 
+/* ---- outage ------------------------------------------------------------------------------ */
+
+/* Children may see one half of a change: each half alone says something true enough. */
+static void outage_set(tsgi_supervisor_t *supervisor, unsigned code, apr_time_t retry_at)
+{
+    tsgi_outage_t *outage = supervisor->generation->outage;
+    __atomic_store_n(&outage->retry_at, retry_at, __ATOMIC_RELAXED);
+    __atomic_store_n(&outage->code, code, __ATOMIC_RELEASE);
+    supervisor->is_out = 1;
+}
+
+static void outage_end(tsgi_supervisor_t *supervisor)
+{
+    __atomic_store_n(&supervisor->generation->outage->code, 0, __ATOMIC_RELEASE);
+    supervisor->is_out = 0;
+}
+
+/* @return when a supervisor that came up during an outage is believed to stay, 0 = nothing to wait for. */
+static apr_time_t outage_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
+{
+    apr_time_t trial_end = supervisor->started + OUTAGE_TRIAL;
+    if (!supervisor->is_out || supervisor->child.pid == 0) {
+        return 0;
+    }
+    if (now < trial_end) {
+        return trial_end;
+    }
+    outage_end(supervisor);
+    return 0;
+}
+
+unsigned tsgi_generation_outage(const tsgi_generation_t *generation, apr_time_t *retry_at)
+{
+    unsigned code = __atomic_load_n(&generation->outage->code, __ATOMIC_ACQUIRE);
+    *retry_at = __atomic_load_n(&generation->outage->retry_at, __ATOMIC_RELAXED);
+    return code;
+}
+
+void tsgi_supervisor_forgive(tsgi_supervisor_t *supervisor)
+{
+    supervisor->quick_deaths = 0;
+    outage_end(supervisor);
+}
+
 /* It has gone, whether it was told to or not; plans the next start where there is one. */
 static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
 {
@@ -325,6 +376,12 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
     supervisor->due = now + wait;
     log_death(supervisor, pid, status, wait);
+    if (supervisor->failure->step != TSGI_SPAWN_OK) {
+        outage_set(supervisor, 63, supervisor->due);
+    }
+    else if (supervisor->quick_deaths >= OUTAGE_DEATHS) {
+        outage_set(supervisor, 62, supervisor->due);
+    }
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -418,11 +475,13 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor)
     }
 }
 
+/* Tells it to come to its end. One that somebody has stopped could not hear it. */
 static void tell(tsgi_supervisor_t *supervisor, const char *verb,
                  apr_interval_time_t patience)
 {
     tsgi_message_t message;
     apr_pool_t *p;
+    kill(supervisor->child.pid, SIGCONT);
     apr_pool_create(&p, supervisor->process->pool);
     tsgi_message_begin(&message, p, verb);
     (void)command(supervisor, &message, NULL, 0, patience);
@@ -476,6 +535,7 @@ static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const c
     }
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
     supervisor->due = apr_time_now() + wait;
+    outage_set(supervisor, 65, supervisor->due);
     ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
                  TSGI_LOGNO(0065) "group %s: no supervisor can be started: %s; give "
                                   "httpd more processes and file "
@@ -566,7 +626,9 @@ apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
     if (supervisor->due != 0 && now >= supervisor->due) {
         tsgi_supervisor_start(supervisor);
     }
-    return supervisor->due;
+    return tsgi_timer_earlier(supervisor->due,
+                              tsgi_timer_earlier(supervisor->kill_at,
+                                                 outage_tick(supervisor, now)));
 }
 
 /* @return 1 if it has ended. httpd's loop is over: nobody else waits for it. */

@@ -28,6 +28,7 @@ typedef struct tsgi_supervisor_t {
     int command_fd;         /**< −1: none */
     apr_time_t started;
     apr_time_t due;     /**< start it then; 0 = not planned */
+    int is_out;         /**< an outage is on; the shared memory is for the children only */
     apr_time_t kill_at; /**< it was told to finish: SIGKILL then; 0 = it was not told */
     int quick_deaths;   /**< in a row, each within 10 s of its start */
 } tsgi_supervisor_t;
@@ -50,7 +51,10 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor);
 /** Tells it to finish what is in hand and to exit; it is killed when that takes too long. */
 void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor);
 
-/** Does what is due. @return when it is to be started again, 0 = not planned. */
+/** Forgets former deaths: whoever asks has reason to believe that the cause is mended. */
+void tsgi_supervisor_forgive(tsgi_supervisor_t *supervisor);
+
+/** Does what is due. @return when it has to be called again, 0 = never. */
 apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now);
 
 /** On exit of httpd: `shutdown` to all, waits for them, kills what is left. */

@@ -6,7 +6,7 @@ import type { Context, SupervisorEvent } from './context.ts';
 import { launchWorker } from './launch.ts';
 import { LEVEL } from './log.ts';
 import { Recycler } from './recycler.ts';
-import { Renewal, type Turn } from './renewal.ts';
+import { Renewal, type RenewalReason, type Turn } from './renewal.ts';
 import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
@@ -25,7 +25,7 @@ type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
 export class Application {
   readonly name: string;
   readonly slots: readonly Slot[];
-  scripts: ScriptSet;
+  readonly scripts: ScriptSet;
   forceTsx = false;
   clusterWorker = false;
   readonly #context: Context;
@@ -70,13 +70,6 @@ export class Application {
     return this.slots.every((slot) => slot.workers().next().done === true);
   }
 
-  /** The list of scripts came again; a changed one takes fresh workers. */
-  update(command: AppCommand): void {
-    if (JSON.stringify(this.scripts) === JSON.stringify(command.scripts)) return;
-    this.scripts = command.scripts;
-    this.reload();
-  }
-
   /**
    * Replaces the workers, as reload= says; a slot that waits tries again at once. A reload that is
    * under way begins anew: its fresh worker may have read what was there before.
@@ -87,6 +80,7 @@ export class Application {
     this.clusterWorker = false;
     for (const slot of this.slots) {
       slot.backoff.reset();
+      slot.refusal = undefined;
       if (slot.state === 'waiting') slot.retryAt = 0;
       if (slot.successor) {
         this.#release(slot.successor, 'reload', this.#context.options.gracefulTimeoutMs);
@@ -127,9 +121,11 @@ export class Application {
   onConnection(slot: Slot): void {
     if (slot.state === 'idle') {
       this.#start(slot);
-    } else if (slot.state === 'waiting' && slot.refusal !== undefined) {
-      const seconds = Math.max(1, Math.ceil((slot.retryAt - this.#context.now()) / 1000));
-      this.#context.native.refuseAll(slot.fd, slot.refusal, Math.min(seconds, 65_535));
+    } else if (slot.isWatching && slot.refusal !== undefined) {
+      // While one boots, the next try is now.
+      const wait = slot.state === 'waiting' ? slot.retryAt - this.#context.now() : 0;
+      const seconds = Math.min(Math.max(1, Math.ceil(wait / 1000)), 65_535);
+      this.#context.native.refuseAll(slot.fd, slot.refusal, seconds);
     }
   }
 
@@ -196,7 +192,6 @@ export class Application {
   #start(slot: Slot): void {
     this.#move(slot, 'booting');
     slot.retryAt = Infinity;
-    slot.refusal = undefined;
     try {
       slot.current = launchWorker(this.#context, this, slot);
     } catch (error) {
@@ -239,6 +234,7 @@ export class Application {
         this.#release(predecessor, reason, this.#context.options.gracefulTimeoutMs);
       }
     }
+    slot.refusal = undefined;
     if (slot.state === 'booting') this.#move(slot, 'ready');
   }
 
@@ -277,14 +273,18 @@ export class Application {
 
   /** The fresh worker beside the one that serves is dead. */
   #giveUp(worker: Worker, how: string, error: Error | undefined): void {
-    this.#reports.death(worker, how, error, 0);
-    if (worker.renews === 'recycle') this.#recycler.onFailure(worker.slot);
-    else this.#stopReload(worker.slot);
+    this.#reports.death(worker, how, error, Infinity);
+    const reason = error?.message ?? 'the fresh worker did not get ready, for the reason above';
+    this.#stayOld(worker.slot, worker.renews, reason);
   }
 
-  #stopReload(slot: Slot): void {
+  #stayOld(slot: Slot, why: RenewalReason | undefined, reason: string): void {
+    if (why === 'recycle') {
+      this.#recycler.onFailure(slot);
+      return;
+    }
     this.#renewal.clear('reload');
-    this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(slot)));
+    this.#context.log.host(LEVEL.error, errorLine(512, { ...this.#reports.names(slot), reason }));
   }
 
   /** Nobody uses the slot's worker: it ends, and the next connection starts another. */
@@ -328,9 +328,8 @@ export class Application {
       slot.successor = launchWorker(this.#context, this, slot);
       slot.successor.renews = reason;
     } catch (error) {
-      this.#reports.notStarted(slot, error, 0);
-      if (reason === 'recycle') this.#recycler.onFailure(slot);
-      else this.#stopReload(slot);
+      this.#reports.notStarted(slot, error, Infinity);
+      this.#stayOld(slot, reason, error instanceof Error ? error.message : String(error));
     }
   }
 }

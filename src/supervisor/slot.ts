@@ -24,7 +24,11 @@ export class Slot implements Stateful<SlotState> {
   readonly leaving = new Set<Worker>();
   /** While waiting: when the next worker starts. */
   retryAt = Infinity;
-  /** While waiting: the N of the TSGI<N> that clients get; undefined: they wait in the backlog. */
+  /**
+   * The N of the TSGI<N> that clients get while no worker is ready; undefined: they wait in the
+   * backlog. It stays until a worker is ready or somebody has mended something, so that the attempts
+   * of a crash loop cost clients no time either.
+   */
   refusal: number | undefined;
   #watcher: ReadableWatcher | undefined;
 
@@ -44,7 +48,8 @@ export class Slot implements Stateful<SlotState> {
 
   /** Whether somebody has to answer, or be started, when a connection comes. */
   get isWatching(): boolean {
-    return this.state === 'idle' || (this.state === 'waiting' && this.refusal !== undefined);
+    if (this.state === 'idle') return true;
+    return (this.state === 'waiting' || this.state === 'booting') && this.refusal !== undefined;
   }
 
   /** Starts or stops to watch the socket, as the state wants it. */
