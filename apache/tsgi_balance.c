@@ -340,8 +340,7 @@ static int is_out(waiting_t *w)
     const apr_time_t left = retry_at - apr_time_now();
     w->error->kind = TSGI_FAIL_UNAVAILABLE;
     w->error->code = (int)code;
-    w->error->retry_after =
-        left > 0 ? (int)apr_time_sec(left + APR_USEC_PER_SEC - 1) : 1;
+    w->error->retry_after = left > 0 ? (int)apr_time_sec(left + APR_USEC_PER_SEC - 1) : 1;
     return 1;
 }
 

@@ -209,8 +209,8 @@ static const char *apps_attach(pass_t *pass, tsgi_group_t *group,
     for (int i = 0; i < group->apps->nelts; i++) {
         tsgi_app_t *app = APR_ARRAY_IDX(group->apps, i, tsgi_app_t *);
         if (app->slots == NULL && problem == NULL) {
-            problem = tsgi_slots_create(pass->p, generation, app, nslots, &place,
-                                        &app->slots);
+            problem =
+                tsgi_slots_create(pass->p, generation, app, nslots, &place, &app->slots);
         }
         if (app->slots != NULL) {
             app->slots->start = app->start;
@@ -389,7 +389,8 @@ static void supervisors_bring_up(tsgi_process_t *process)
             continue;
         }
         if (g->supervisor->child.pid == 0) {
-            tsgi_supervisor_forgive(g->supervisor); /* The restart may well be the remedy. */
+            tsgi_supervisor_forgive(
+                g->supervisor); /* The restart may well be the remedy. */
             tsgi_supervisor_start(g->supervisor);
         }
         else {

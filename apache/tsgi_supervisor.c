@@ -626,9 +626,9 @@ apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
     if (supervisor->due != 0 && now >= supervisor->due) {
         tsgi_supervisor_start(supervisor);
     }
-    return tsgi_timer_earlier(supervisor->due,
-                              tsgi_timer_earlier(supervisor->kill_at,
-                                                 outage_tick(supervisor, now)));
+    return tsgi_timer_earlier(
+        supervisor->due,
+        tsgi_timer_earlier(supervisor->kill_at, outage_tick(supervisor, now)));
 }
 
 /* @return 1 if it has ended. httpd's loop is over: nobody else waits for it. */

@@ -27,8 +27,8 @@ typedef struct tsgi_supervisor_t {
     apr_pool_t *watch_pool; /**< of its registration */
     int command_fd;         /**< −1: none */
     apr_time_t started;
-    apr_time_t due;     /**< start it then; 0 = not planned */
-    int is_out;         /**< an outage is on; the shared memory is for the children only */
+    apr_time_t due; /**< start it then; 0 = not planned */
+    int is_out;     /**< an outage is on; the shared memory is for the children only */
     apr_time_t kill_at; /**< it was told to finish: SIGKILL then; 0 = it was not told */
     int quick_deaths;   /**< in a row, each within 10 s of its start */
 } tsgi_supervisor_t;

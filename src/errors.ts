@@ -77,6 +77,11 @@ export const errorTable = {
       'worker {slot} of {application} was to be recycled, but the fresh worker did not get ready; ' +
       'the old one goes on. Next try in {seconds} s',
   },
+  535: {
+    text:
+      'worker {slot} of {application} (pid {pid}) takes nothing new, since it got SIGTERM or its app closed ' +
+      'its server; it finishes what it has in hand, another is started',
+  },
   // 0600–0699: loading an app
   600: { text: 'internal error while loading {script}: {reason}', status: 500 },
   601: {

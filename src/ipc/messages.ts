@@ -86,6 +86,11 @@ export interface LoadedMessage {
   readonly stamp: Stamp;
 }
 
+/** Worker → supervisor: it was told to end by a signal, or its app closed its server; it takes nothing new. */
+export interface LeavingMessage {
+  readonly type: 'leaving';
+}
+
 /** Worker → supervisor: what it took and has in hand. */
 export interface StatsMessage {
   readonly type: 'stats';
@@ -103,7 +108,13 @@ export interface LogMessage {
 }
 
 export type ToWorker = BootMessage | DrainMessage;
-export type ToSupervisor = ReadyMessage | FailedMessage | LoadedMessage | StatsMessage | LogMessage;
+export type ToSupervisor =
+  | ReadyMessage
+  | FailedMessage
+  | LoadedMessage
+  | LeavingMessage
+  | StatsMessage
+  | LogMessage;
 
 /**
  * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.
@@ -168,6 +179,8 @@ export function parseToSupervisor(line: string): ToSupervisor {
         script: field(fields, 'script', isString),
         stamp: field(fields, 'stamp', isString),
       };
+    case 'leaving':
+      return { type: 'leaving' };
     case 'stats':
       return {
         type: 'stats',

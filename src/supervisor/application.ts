@@ -13,10 +13,6 @@ import { move, slotMoves, workerMoves } from './states.ts';
 import { watchScripts, type Watch } from './watch.ts';
 import { describeExit, type Worker } from './worker.ts';
 
-/** A worker that served this long was sound: the next one starts at once. */
-const SOUND_MS = 10_000;
-/** Clients of a worker that was ready wait in the backlog through back-offs up to this long. */
-const PATIENCE_MS = 2_000;
 /** What a worker gets beyond the time it was told, to exit by itself. */
 const KILL_MARGIN_MS = 500;
 
@@ -134,6 +130,7 @@ export class Application {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
+      else if (message.type === 'leaving') this.#onLeaving(worker);
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
       else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
       else this.#context.log.host(message.level, message.text, worker.process.pid);
@@ -249,26 +246,37 @@ export class Application {
 
   /** The worker that served the slot, or was to, is dead. */
   #replace(worker: Worker, how: string, error: Error | undefined): void {
+    const delay = this.#succeed(worker, deathCode(worker, error));
+    this.#reports.death(worker, how, error, delay);
+  }
+
+  /** It ends for a reason of its own: its slot need not wait until it has. */
+  #onLeaving(worker: Worker): void {
+    const { slot } = worker;
+    if (worker.state !== 'ready' || slot.current !== worker || this.#isLeaving) return;
+    this.#reports.worker(LEVEL.notice, 535, worker, {});
+    this.#retire(worker, this.#context.options.gracefulTimeoutMs);
+    this.#succeed(worker, 507);
+  }
+
+  /**
+   * The slot has lost its worker, or the one that was to serve it: the next one takes its place.
+   * @returns how long that one has to wait.
+   */
+  #succeed(worker: Worker, code: number): number {
     const { slot } = worker;
     if (slot.successor) {
-      this.#reports.death(worker, how, error, 0);
       slot.current = slot.successor;
       slot.current.renews = undefined;
       slot.successor = undefined;
       this.#move(slot, 'booting');
-      return;
+      return 0;
     }
     const upMs = worker.readyAt === undefined ? -1 : this.#context.now() - worker.readyAt;
-    if (upMs >= SOUND_MS) {
-      slot.backoff.reset();
-      this.#reports.death(worker, how, error, 0);
-      this.#start(slot);
-      return;
-    }
-    const delay = slot.backoff.fail();
-    this.#reports.death(worker, how, error, delay);
-    const isPatient = upMs >= 0 && delay <= PATIENCE_MS;
-    this.#retryIn(slot, delay, isPatient ? undefined : deathCode(worker, error));
+    const { delay, isPatient } = slot.lose(upMs);
+    if (delay === 0) this.#start(slot);
+    else this.#retryIn(slot, delay, isPatient ? undefined : code);
+    return delay;
   }
 
   /** The fresh worker beside the one that serves is dead. */
@@ -297,19 +305,25 @@ export class Application {
 
   /** Tells a worker to finish; the loop kills it when it takes too long. */
   #release(worker: Worker, reason: DrainMessage['reason'], timeoutMs: number): void {
-    const { slot } = worker;
-    const deadline = this.#context.now() + timeoutMs + KILL_MARGIN_MS;
     const wasBooting = worker.state === 'booting';
-    if (slot.current === worker) slot.current = undefined;
-    if (slot.successor === worker) slot.successor = undefined;
-    slot.leaving.add(worker);
-    if (worker.state === 'draining' && worker.deadline <= deadline) return;
-    if (worker.state !== 'draining') move(worker, 'draining', workerMoves, this.#context.trace);
-    worker.deadline = deadline;
-    worker.limitMs = timeoutMs;
+    if (!this.#retire(worker, timeoutMs)) return;
     // One that boots has nothing in hand and may not read messages yet.
     if (wasBooting) worker.process.signal('SIGTERM');
     else worker.process.send({ type: 'drain', reason, timeoutMs });
+  }
+
+  /** It does not serve its slot any more. @returns whether it has to end sooner than it knows. */
+  #retire(worker: Worker, timeoutMs: number): boolean {
+    const { slot } = worker;
+    const deadline = this.#context.now() + timeoutMs + KILL_MARGIN_MS;
+    if (slot.current === worker) slot.current = undefined;
+    if (slot.successor === worker) slot.successor = undefined;
+    slot.leaving.add(worker);
+    if (worker.state === 'draining' && worker.deadline <= deadline) return false;
+    if (worker.state !== 'draining') move(worker, 'draining', workerMoves, this.#context.trace);
+    worker.deadline = deadline;
+    worker.limitMs = timeoutMs;
+    return true;
   }
 
   #expire(worker: Worker, now: number): void {

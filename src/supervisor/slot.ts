@@ -4,6 +4,18 @@ import { Backoff } from './backoff.ts';
 import type { SlotState, Stateful } from './states.ts';
 import type { Worker } from './worker.ts';
 
+/** A worker that served this long was sound: the next one starts at once. */
+const SOUND_MS = 10_000;
+/** Clients of a worker that was ready wait in the backlog through back-offs up to this long. */
+const PATIENCE_MS = 2_000;
+
+/** When the next worker of a slot starts, and whether clients wait for it. */
+export interface Succession {
+  /** 0: at once. */
+  readonly delay: number;
+  readonly isPatient: boolean;
+}
+
 export class Slot implements Stateful<SlotState> {
   state: SlotState = 'idle';
   readonly index: number;
@@ -44,6 +56,16 @@ export class Slot implements Stateful<SlotState> {
     if (this.current) yield this.current;
     if (this.successor) yield this.successor;
     yield* this.leaving;
+  }
+
+  /** Its worker has gone. @param upMs how long that was ready; −1: it never was. */
+  lose(upMs: number): Succession {
+    if (upMs >= SOUND_MS) {
+      this.backoff.reset();
+      return { delay: 0, isPatient: true };
+    }
+    const delay = this.backoff.fail();
+    return { delay, isPatient: upMs >= 0 && delay <= PATIENCE_MS };
   }
 
   /** Whether somebody has to answer, or be started, when a connection comes. */

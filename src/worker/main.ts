@@ -76,8 +76,14 @@ function drainable(): Drainable | undefined {
   );
 }
 
+/** The supervisor need not wait for the end of this worker to start another. */
+function announceLeave(): void {
+  if (host && !drain.isDraining) sendToSupervisor({ type: 'leaving' });
+}
+
 process.on('SIGTERM', () => {
   guard.disarm();
+  announceLeave();
   drain.onSignal(boot.gracefulTimeoutMs);
 });
 process.on('beforeExit', () => {
@@ -90,6 +96,7 @@ hookListen({
     apps.adopt(server);
   },
   onClose: (_server, finish) => {
+    announceLeave();
     drain.onAppClose(boot.gracefulTimeoutMs, finish);
   },
   anyPort: Number(process.env['PORT']) || 80,
