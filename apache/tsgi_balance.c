@@ -333,7 +333,7 @@ static int all_away(waiting_t *w)
 static int is_out(waiting_t *w)
 {
     apr_time_t retry_at;
-    const unsigned code = tsgi_generation_outage(w->slots->generation, &retry_at);
+    const unsigned code = tsgi_outage_get(w->slots->generation->outage, &retry_at);
     if (code == 0) {
         return 0;
     }

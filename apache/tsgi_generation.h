@@ -10,6 +10,7 @@
 #define TSGI_GENERATION_H
 
 #include "tsgi_config.h"
+#include "tsgi_outage.h"
 #include "../native/wire/tsgi_wire.h"
 #include "ap_mpm.h"
 #include "scoreboard.h"
@@ -34,16 +35,6 @@ typedef struct {
     apr_uint32_t *inhand; /**< [slots * rows]: the counts of one slot lie together */
     apr_size_t size;      /**< of the mapping that begins at used; 0 = none */
 } tsgi_load_t;
-
-/**
- * Nobody can serve a group for now, since its supervisor does not come up: requests that find no worker
- * get 503 at once instead of waiting for one. In memory shared with Apache's children; only the parent
- * writes it, and never reads it.
- */
-typedef struct {
-    apr_uint32_t code;   /**< the N of the TSGI<N> that said why; 0 = no outage */
-    apr_time_t retry_at; /**< when the next supervisor starts, or started */
-} tsgi_outage_t;
 
 /**
  * The slots of one application group with one list of scripts. Another list gets other slots: a worker
@@ -132,10 +123,6 @@ int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
  * configuration is checked.
  */
 int tsgi_generation_is_changed(const tsgi_group_t *group);
-
-/** The outage of a group as a child sees it. @return 0, or its code; *retry_at is set then. */
-unsigned tsgi_generation_outage(const tsgi_generation_t *generation,
-                                apr_time_t *retry_at);
 
 /** Requests in hand of a slot: own row and all others. Any thread of a child. */
 apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot);

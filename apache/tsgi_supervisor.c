@@ -309,18 +309,15 @@ static void command_close(tsgi_supervisor_t *supervisor)
 
 /* ---- outage ------------------------------------------------------------------------------ */
 
-/* Children may see one half of a change: each half alone says something true enough. */
-static void outage_set(tsgi_supervisor_t *supervisor, unsigned code, apr_time_t retry_at)
+static void outage_begin(tsgi_supervisor_t *supervisor, unsigned code)
 {
-    tsgi_outage_t *outage = supervisor->generation->outage;
-    __atomic_store_n(&outage->retry_at, retry_at, __ATOMIC_RELAXED);
-    __atomic_store_n(&outage->code, code, __ATOMIC_RELEASE);
+    tsgi_outage_begin(supervisor->generation->outage, code, supervisor->due);
     supervisor->is_out = 1;
 }
 
 static void outage_end(tsgi_supervisor_t *supervisor)
 {
-    __atomic_store_n(&supervisor->generation->outage->code, 0, __ATOMIC_RELEASE);
+    tsgi_outage_end(supervisor->generation->outage);
     supervisor->is_out = 0;
 }
 
@@ -336,13 +333,6 @@ static apr_time_t outage_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
     }
     outage_end(supervisor);
     return 0;
-}
-
-unsigned tsgi_generation_outage(const tsgi_generation_t *generation, apr_time_t *retry_at)
-{
-    unsigned code = __atomic_load_n(&generation->outage->code, __ATOMIC_ACQUIRE);
-    *retry_at = __atomic_load_n(&generation->outage->retry_at, __ATOMIC_RELAXED);
-    return code;
 }
 
 void tsgi_supervisor_forgive(tsgi_supervisor_t *supervisor)
@@ -377,10 +367,10 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     supervisor->due = now + wait;
     log_death(supervisor, pid, status, wait);
     if (supervisor->failure->step != TSGI_SPAWN_OK) {
-        outage_set(supervisor, 63, supervisor->due);
+        outage_begin(supervisor, 63);
     }
     else if (supervisor->quick_deaths >= OUTAGE_DEATHS) {
-        outage_set(supervisor, 62, supervisor->due);
+        outage_begin(supervisor, 62);
     }
 }
 
@@ -535,7 +525,7 @@ static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const c
     }
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
     supervisor->due = apr_time_now() + wait;
-    outage_set(supervisor, 65, supervisor->due);
+    outage_begin(supervisor, 65);
     ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
                  TSGI_LOGNO(0065) "group %s: no supervisor can be started: %s; give "
                                   "httpd more processes and file "

@@ -109,12 +109,7 @@ export interface LogMessage {
 
 export type ToWorker = BootMessage | DrainMessage;
 export type ToSupervisor =
-  | ReadyMessage
-  | FailedMessage
-  | LoadedMessage
-  | LeavingMessage
-  | StatsMessage
-  | LogMessage;
+  ReadyMessage | FailedMessage | LoadedMessage | LeavingMessage | StatsMessage | LogMessage;
 
 /**
  * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.

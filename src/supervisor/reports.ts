@@ -14,9 +14,7 @@ export function seconds(ms: number): string {
 
 /** @param delayMs until the next attempt; Infinity: there is none, another worker serves. */
 function nextTry(delayMs: number): string {
-  return delayMs === Infinity
-    ? 'The old worker goes on'
-    : `Next try in ${seconds(delayMs)} s`;
+  return delayMs === Infinity ? 'The old worker goes on' : `Next try in ${seconds(delayMs)} s`;
 }
 
 /** The N of the TSGI<N> that says why a worker is dead; clients get it while its slot waits. */

@@ -231,7 +231,11 @@ TSGIScriptAlias /slow @ROOT@/apps/simple.js process-group=slow
   it('serves on when its successor cannot run', async () => {
     httpd.log.allow(/TSGI0016|TSGI0017|TSGI0073/);
     const old = await pidOf();
-    const broken = ['node=@ROOT@/apps/nothing', 'env-file=@ROOT@/apps/nothing', 'home=@ROOT@/apps/nothing'];
+    const broken = [
+      'node=@ROOT@/apps/nothing',
+      'env-file=@ROOT@/apps/nothing',
+      'home=@ROOT@/apps/nothing',
+    ];
     for (const [n, options] of broken.entries()) {
       httpd.configure(group(options));
       await httpd.graceful(n === 1 ? 'SIGHUP' : 'SIGUSR1');

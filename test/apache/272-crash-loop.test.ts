@@ -81,7 +81,8 @@ describe('a group that cannot run', function () {
     putNode();
     httpd.configure(config);
     await httpd.start();
-    for (const name of ['sound', 'loops', 'late', 'mortal', 'nodeless']) await httpd.ask(`/${name}`);
+    for (const name of ['sound', 'loops', 'late', 'mortal', 'nodeless'])
+      await httpd.ask(`/${name}`);
     httpd.log.allow(/TSGI05/, /TSGI06/, /TSGI01/, /no database/, /\bat /, /attempt/, /^.*apps\//);
   });
   after(() => httpd.stop());
@@ -92,7 +93,9 @@ describe('a group that cannot run', function () {
     httpd.write('late.js', throwsLate);
     await waitFor(() => httpd.log.matching(/late attempt/).length === 1);
     for (const { pid } of old) process.kill(pid, 'SIGKILL');
-    await waitFor(() => httpd.log.matching(/TSGI0607.*late\.js/).length >= 2, { timeoutMs: 20_000 });
+    await waitFor(() => httpd.log.matching(/TSGI0607.*late\.js/).length >= 2, {
+      timeoutMs: 20_000,
+    });
     const attempts = () => httpd.log.matching(/late attempt/).length;
     const before = attempts();
     const all: Timed[] = [];
@@ -114,7 +117,9 @@ describe('a group that cannot run', function () {
     await waitFor(() => httpd.log.matching(/TSGI0512/).length > 0);
     for (const { pid } of old) process.kill(pid, 'SIGKILL');
     // 100 ms · 2ⁿ: the fifth failure of both workers is followed by a pause of more than a second.
-    await waitFor(() => httpd.log.matching(/TSGI0607.*loops\.js/).length >= 11, { timeoutMs: 20_000 });
+    await waitFor(() => httpd.log.matching(/TSGI0607.*loops\.js/).length >= 11, {
+      timeoutMs: 20_000,
+    });
     const all = await refusals('/loops', 30);
     expectRefused(all);
     const longest = Math.max(...all.map(({ answer }) => Number(answer.headers['retry-after'])));

@@ -41,7 +41,8 @@ describe('the Apache parent, killed with SIGKILL', function () {
   after(() => httpd.stop());
 
   it('takes everything of ours along within 5 s, though something is blocked or stopped in each way', async () => {
-    for (const name of names) await waitFor(async () => (await httpd.ask(`/${name}`)).status === 200);
+    for (const name of names)
+      await waitFor(async () => (await httpd.ask(`/${name}`)).status === 200);
     await httpd.ask('/blocked/block');
     stop('worker stopped/');
     stop('supervisor frozen');
@@ -174,7 +175,9 @@ TSGIScriptAlias /calm @ROOT@/apps/calm.js process-group=calm
     const all = workers();
     process.kill(old, 'SIGKILL');
     await isSucceeded(old);
-    await waitFor(() => all.every((pid) => !processOf(pid)), { what: 'the end of the old workers' });
+    await waitFor(() => all.every((pid) => !processOf(pid)), {
+      what: 'the end of the old workers',
+    });
     await waitFor(() => workers().length === 2);
     await load.stop();
   });
