@@ -201,7 +201,7 @@ TSGIScriptAlias /slow @ROOT@/apps/simple.js process-group=slow
     await waitFor(() => httpd.log.matching(/in hand/).length === 1);
     httpd.configure(group('env=X=1'));
     await httpd.graceful();
-    expect(await pidOf()).to.not.equal(old);
+    await waitFor(async () => (await pidOf()) !== old);
     expect(processOf(old)).to.not.equal(undefined);
     const { status, body } = await answer;
     const since = performance.now();
@@ -212,15 +212,23 @@ TSGIScriptAlias /slow @ROOT@/apps/simple.js process-group=slow
 
   it('is killed in time though it does not end by itself', async () => {
     httpd.log.allow(/TSGI0508/, /TSGI0066/);
+    const first = await pidOf();
     httpd.configure(group('env=DEAF=1'));
     await httpd.graceful();
-    const old = await pidOf();
-    const [supervisor] = httpd.processes(/^tsgi: supervisor/);
+    // A child of the old configuration may answer right after it.
+    const old = await waitFor(async () => {
+      const now = await pidOf();
+      return now !== first && now;
+    });
+    await waitFor(() => !processOf(first));
+    const [supervisor] = await waitFor(() => {
+      const all = httpd.processes(/^tsgi: supervisor/);
+      return all.length === 1 && all;
+    });
     httpd.configure(group('env=X=1'));
     await httpd.graceful();
-    expect(await pidOf()).to.not.equal(old);
     // Told to finish, it does nothing at all: only the parent can end this, after 2 s and its margin of 5 s.
-    await waitFor(() => httpd.log.matching(/TSGI0067/).length === 1);
+    await waitFor(() => httpd.log.matching(/TSGI0067/).length === 2);
     const pid = supervisor?.pid ?? expect.fail('no supervisor');
     process.kill(pid, 'SIGSTOP');
     await waitFor(() => !processOf(pid), { what: 'the end of the supervisor', timeoutMs: 9500 });
