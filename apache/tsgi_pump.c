@@ -84,6 +84,7 @@ static long receive_now(tsgi_exchange_t *x, tsgi_step_t *step)
     const size_t size = x->data_left < TSGI_HELD_MAX ? x->data_left : TSGI_HELD_MAX;
     const long n = tsgi_connection_read(connection, x->spare, size);
     if (n > 0) {
+        x->idle_since = 0;
         char *data = x->spare;
         x->spare = NULL;
         x->data_left -= (uint32_t)n;
@@ -98,7 +99,10 @@ static long receive_now(tsgi_exchange_t *x, tsgi_step_t *step)
 static tsgi_step_t received(tsgi_exchange_t *x, long n)
 {
     if (n > 0) {
-        x->idle_since = 0;
+        /* The first bytes of a frame; the rest of it counts when it has come whole. */
+        if (tsgi_connection_buffered(x->lease.connection) == (size_t)n) {
+            x->idle_since = 0;
+        }
         return TSGI_STEP_MORE;
     }
     return n == -ENOMEM ? tsgi_pump_fail(x, TSGI_FAIL_MEMORY) : lost(x, (int)-n);

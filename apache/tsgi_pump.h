@@ -78,7 +78,8 @@ typedef struct {
     apr_time_t log_second;  /* which second log_lines counts */
     int log_lines;          /* LOG frames in that second */
     unsigned log_dropped;   /* LOG frames over the limit, not yet told */
-    apr_time_t idle_since;  /* 0 = a byte has moved since anybody looked */
+    apr_time_t idle_since;  /* 0 = a byte of a body or a whole frame has moved since
+                               anybody looked: one that drips is as good as silent */
 } tsgi_exchange_t;
 
 /* ---- tsgi_pump.c -------------------------------------------------------------------- */

@@ -29,6 +29,16 @@ static int make_directories(apr_pool_t *p, const char *path)
     return mkdir(copy, 0711) == 0 || errno == EEXIST ? 0 : -1;
 }
 
+/*
+ * Others may rename and remove what is in it; the sticky bit forbids that. The group of who starts
+ * httpd is root's own, or, where umask is 002, a private one.
+ */
+static int is_open_to_others(const struct stat *info)
+{
+    const mode_t others = info->st_gid == getegid() ? S_IWOTH : S_IWGRP | S_IWOTH;
+    return (info->st_mode & others) != 0 && (info->st_mode & S_ISVTX) == 0;
+}
+
 /* What an opened directory lacks. @return NULL, or the sentence. */
 static const char *directory_check(apr_pool_t *p, const char *path, int fd)
 {
@@ -51,14 +61,14 @@ static const char *directory_check(apr_pool_t *p, const char *path, int fd)
                              "TSGIRuntimeDir",
             path, (long)info.st_uid);
     }
-    if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+    if (is_open_to_others(&info)) {
         return apr_psprintf(
             p,
-            TSGI_LOGNO(0051) "the runtime directory %s can be written by "
-                             "everyone: another user could put a socket of his "
-                             "own in the place of one of ours; run chmod o-w on "
-                             "it, or name another one with TSGIRuntimeDir",
-            path);
+            TSGI_LOGNO(0051) "the runtime directory %s can be written by others than its "
+                             "owner (mode %03o, group %ld): another user could put a "
+                             "socket of his own in the place of one of ours; run chmod "
+                             "go-w on it, or name another one with TSGIRuntimeDir",
+            path, (unsigned)(info.st_mode & 0777), (long)info.st_gid);
     }
     return NULL;
 }

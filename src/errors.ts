@@ -82,6 +82,16 @@ export const errorTable = {
       'worker {slot} of {application} (pid {pid}) takes nothing new, since it got SIGTERM or its app closed ' +
       'its server; it finishes what it has in hand, another is started',
   },
+  540: {
+    text:
+      'worker {slot} of {application} (pid {pid}) prints more than the log takes of one worker; ' +
+      '{count} lines were dropped. Print less',
+  },
+  541: {
+    text:
+      'connections to worker {slot} of {application} cannot be answered: {reason}; ' +
+      'they wait. Raise limit-files=',
+  },
   // 0600–0699: loading an app
   600: { text: 'internal error while loading {script}: {reason}', status: 500 },
   601: {
@@ -221,6 +231,7 @@ export const errorTable = {
   },
   793: { text: 'a connection to the worker broke the rules of the wire and was closed: {reason}' },
   794: { text: 'the worker lacks descriptors or memory for a connection: {reason}' },
+  795: { text: 'connections to the worker that said nothing were closed: {reason}' },
   // 0900–0949: command line
   900: { text: '{file} is missing: the package has not been built yet; run `npx tsgi build`' },
   901: { text: 'the build did not succeed: see its messages above' },

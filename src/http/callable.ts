@@ -192,9 +192,13 @@ export class CallableExchange extends Exchange {
   }
 
   #respond(head: CallableHead, body: Chunk | undefined, fin: boolean): void {
-    this.#hasHeadLeft = true;
     const { status, reason, text } = head;
-    this.waiting = this.channel.respond(this.id, status, reason, text, body, false, fin);
+    try {
+      this.waiting = this.channel.respond(this.id, status, reason, text, body, false, fin);
+    } catch (error) {
+      throw new BadApplication(716, { reason: reasonOf(error) });
+    }
+    this.#hasHeadLeft = true;
   }
 
   async #pump(iterator: ChunkIterator): Promise<void> {

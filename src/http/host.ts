@@ -24,8 +24,11 @@ import { NodeExchange } from './request.ts';
 import { installResponseHooks } from './response.ts';
 import { ExchangeTable } from './table.ts';
 
-/** syslog(3)'s LOG_WARNING. */
+/** Levels of syslog(3). */
 const LEVEL_WARNING = 4;
+const LEVEL_INFO = 6;
+/** Connections of Apache that were never needed end so, too: nothing to worry about. */
+const SILENT_CONNECTIONS = 795;
 
 /** A request whose app is still being loaded. Keeps what comes, and stops the body meanwhile. */
 class PendingExchange extends Exchange {
@@ -92,7 +95,8 @@ export class Host implements HostContext {
         this.#onEvents(count);
       },
       onLog: (code, text) => {
-        options.log(LEVEL_WARNING, errorLine(code, { reason: text }));
+        const level = code === SILENT_CONNECTIONS ? LEVEL_INFO : LEVEL_WARNING;
+        options.log(level, errorLine(code, { reason: text }));
       },
     });
   }

@@ -6,6 +6,7 @@ import type { Context, SupervisorEvent } from './context.ts';
 import { launchWorker } from './launch.ts';
 import { LEVEL } from './log.ts';
 import { Recycler } from './recycler.ts';
+import { refuseAll } from './refuse.ts';
 import { Renewal, type RenewalReason, type Turn } from './renewal.ts';
 import { deathCode, Reports, seconds } from './reports.ts';
 import { Slot } from './slot.ts';
@@ -118,10 +119,7 @@ export class Application {
     if (slot.state === 'idle') {
       this.#start(slot);
     } else if (slot.isWatching && slot.refusal !== undefined) {
-      // While one boots, the next try is now.
-      const wait = slot.state === 'waiting' ? slot.retryAt - this.#context.now() : 0;
-      const seconds = Math.min(Math.max(1, Math.ceil(wait / 1000)), 65_535);
-      this.#context.native.refuseAll(slot.fd, slot.refusal, seconds);
+      refuseAll(this.#context, this.#reports, slot, slot.refusal);
     }
   }
 
@@ -133,8 +131,11 @@ export class Application {
       else if (message.type === 'leaving') this.#onLeaving(worker);
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
       else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
-      else this.#context.log.host(message.level, message.text, worker.process.pid);
+      else if (worker.allowance.take('host', message.text.length)) {
+        this.#context.log.host(message.level, message.text, worker.process.pid);
+      }
     } catch (error) {
+      if (!worker.allowance.take('host', line.length)) return;
       const reason = error instanceof Error ? error.message : String(error);
       this.#reports.worker(LEVEL.error, 511, worker, { reason });
     }
@@ -165,7 +166,8 @@ export class Application {
     for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
     let next = review;
     for (const slot of this.slots) {
-      slot.syncWatcher(() => this.#watchSocket(slot));
+      slot.syncWatcher(now, () => this.#watchSocket(slot));
+      if (slot.restUntil > now) next = Math.min(next, slot.restUntil);
       for (const worker of slot.workers()) next = Math.min(next, worker.deadline);
       if (slot.state === 'waiting') next = Math.min(next, slot.retryAt);
     }
@@ -272,8 +274,7 @@ export class Application {
       this.#move(slot, 'booting');
       return 0;
     }
-    const upMs = worker.readyAt === undefined ? -1 : this.#context.now() - worker.readyAt;
-    const { delay, isPatient } = slot.lose(upMs);
+    const { delay, isPatient } = slot.lose(worker.readyAt, this.#context.now());
     if (delay === 0) this.#start(slot);
     else this.#retryIn(slot, delay, isPatient ? undefined : code);
     return delay;

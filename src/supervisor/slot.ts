@@ -42,6 +42,10 @@ export class Slot implements Stateful<SlotState> {
    * of a crash loop cost clients no time either.
    */
   refusal: number | undefined;
+  /** Out of descriptors: its socket is not looked at before. */
+  restUntil = 0;
+  /** That it is out of descriptors is not logged again before. */
+  complainAt = 0;
   #watcher: ReadableWatcher | undefined;
 
   constructor(index: number, ordinal: number, label: string, fd: number) {
@@ -58,8 +62,9 @@ export class Slot implements Stateful<SlotState> {
     yield* this.leaving;
   }
 
-  /** Its worker has gone. @param upMs how long that was ready; −1: it never was. */
-  lose(upMs: number): Succession {
+  /** Its worker has gone. @param readyAt since when that was ready; undefined: it never was. */
+  lose(readyAt: number | undefined, now: number): Succession {
+    const upMs = readyAt === undefined ? -1 : now - readyAt;
     if (upMs >= SOUND_MS) {
       this.backoff.reset();
       return { delay: 0, isPatient: true };
@@ -75,8 +80,8 @@ export class Slot implements Stateful<SlotState> {
   }
 
   /** Starts or stops to watch the socket, as the state wants it. */
-  syncWatcher(create: () => ReadableWatcher): void {
-    if (this.isWatching) {
+  syncWatcher(now: number, create: () => ReadableWatcher): void {
+    if (this.isWatching && this.restUntil <= now) {
       this.#watcher ??= create();
       this.#watcher.start();
     } else {

@@ -1,6 +1,7 @@
 /** What the supervisor knows of one worker process. */
 import type { ErrorNumber } from '../errors.ts';
 import type { FailedMessage } from '../ipc/messages.ts';
+import type { Allowance } from './allowance.ts';
 import type { Life } from './recycling.ts';
 import type { RenewalReason } from './renewal.ts';
 import type { Slot } from './slot.ts';
@@ -31,6 +32,8 @@ export class Worker implements Stateful<WorkerState> {
   readonly label: string;
   /** Assigned right after the process was started. */
   process!: WorkerProcess;
+  /** What it may write to the log, by whatever way. Assigned right after it was made. */
+  allowance!: Allowance;
   /** When it said that it is ready; undefined before. On the loop's clock, as all times here. */
   readyAt: number | undefined;
   /** When it is killed if it is still booting or draining then. */

@@ -36,16 +36,18 @@ describe('TSGIRuntimeDir', () => {
   });
 
   for (const [what, mode, why] of [
-    ['everyone may write to', 0o777, /TSGI0051.*open.*chmod o-w/],
+    ['everyone may write to', 0o777, /TSGI0051.*open.*chmod go-w/],
+    ['a group of others may write to', 0o775, /TSGI0051.*open.*chmod go-w/],
     ['httpd may not write to', 0o555, /TSGI0050.*open.*chown/],
   ] as const) {
-    if (mode === 0o555 && process.getuid?.() !== 0) continue; // its owner could not be another
+    if (mode !== 0o777 && !isRoot) continue; // its owner or group could not be another
     it(`is refused at the start if it is one that ${what}, with a remedy`, async () => {
       const httpd = await Httpd.prepare({ config: `${config}@ROOT@/open` });
       try {
         mkdirSync(join(httpd.dir, 'open'));
-        if (isRoot && mode === 0o777) {
-          chownSync(join(httpd.dir, 'open'), ordinary.uid, ordinary.gid);
+        if (isRoot && mode !== 0o555) {
+          const gid = mode === 0o775 ? 12_345 : ordinary.gid;
+          chownSync(join(httpd.dir, 'open'), ordinary.uid, gid);
         }
         chmodSync(join(httpd.dir, 'open'), mode);
         httpd.log.allow('TSGI005[01]', 'AH00016|AH00020');

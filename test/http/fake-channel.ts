@@ -264,7 +264,7 @@ export class FakeChannel implements Channel {
     fin: boolean,
   ): number {
     const exchange = this.#alive(id);
-    if (exchange === undefined) return 0;
+    if (exchange === undefined) return HIGH_WATER;
     const flags = exchange.spec.flags ?? 0;
     if ((flags & events.FLAG_STARTED) !== 0 && !exchange.hasStarted)
       fail('RESPONSE before STARTED');
@@ -282,7 +282,7 @@ export class FakeChannel implements Channel {
 
   write(id: number, chunk: string | Uint8Array, latin1: boolean, fin: boolean): number {
     const exchange = this.#alive(id);
-    if (exchange === undefined) return 0;
+    if (exchange === undefined) return HIGH_WATER;
     if (exchange.status === 0 || exchange.isComplete) fail('DATA out of turn');
     exchange.isComplete = fin;
     return this.#take(exchange, chunk, latin1);
