@@ -254,8 +254,7 @@ export class Application {
 
   /** It ends for a reason of its own: its slot need not wait until it has. */
   #onLeaving(worker: Worker): void {
-    const { slot } = worker;
-    if (worker.state !== 'ready' || slot.current !== worker || this.#isLeaving) return;
+    if (worker.state !== 'ready' || worker.slot.current !== worker || this.#isLeaving) return;
     this.#reports.worker(LEVEL.notice, 535, worker, {});
     this.#retire(worker, this.#context.options.gracefulTimeoutMs);
     this.#succeed(worker, 507);
