@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_error.h"
+#include "tsgi_clock.h"
 
 #include "apr_strings.h"
 
@@ -26,10 +27,17 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_CONNECT] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
         TSGI_LOGNO(0172) "no worker can be connected to"},
+    [TSGI_FAIL_BACKLOG] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
+        TSGI_LOGNO(0197) "the queues of all workers were full for connect-timeout"},
     [TSGI_FAIL_UNSENT] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 2,
         TSGI_LOGNO(0173) "every worker that got the request ended or refused before it began "
                          "with it; given up"},
+    [TSGI_FAIL_POISON] = {
+        HTTP_BAD_GATEWAY, APLOG_ERR, 0,
+        TSGI_LOGNO(0199) "the request killed 2 workers, each before it began with it; it is "
+                         "sent to no third"},
     [TSGI_FAIL_BEGUN] = {
         HTTP_BAD_GATEWAY, APLOG_ERR, 0,
         TSGI_LOGNO(0174) "the worker ended before the response was complete"},
@@ -39,6 +47,10 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_TIMEOUT] = {
         HTTP_GATEWAY_TIME_OUT, APLOG_ERR, 0,
         TSGI_LOGNO(0176) "the worker neither sent nor took a byte within socket-timeout"},
+    [TSGI_FAIL_OVERDUE] = {
+        HTTP_GATEWAY_TIME_OUT, APLOG_ERR, 0,
+        TSGI_LOGNO(0198) "request-timeout is over, and the worker is too busy to say so: its "
+                         "event loop is blocked"},
     [TSGI_FAIL_ABORT] = {
         HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, 0,
         TSGI_LOGNO(0177) "the worker could not finish the response"},
@@ -63,19 +75,26 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_LENGTH] = {
         HTTP_BAD_GATEWAY, APLOG_ERR, 0,
         TSGI_LOGNO(0184) "the response body is shorter than its Content-Length"},
+    [TSGI_FAIL_FULL] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_INFO, 2,
+        TSGI_LOGNO(0193) "as many requests wait for a worker as queue-size allows"},
+    [TSGI_FAIL_THREADS] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_INFO, 2,
+        TSGI_LOGNO(0194) "the group holds as many threads of Apache as apache-threads allows"},
 };
 /* clang-format on */
 
 /*
- * Causes of an ABORT that are the request's, not the app's: a pattern led to a file that is not there or
- * may not run. The same rows stand in src/errors.ts (test/meta compares them).
+ * Causes of an ABORT that are not a 500: a pattern led to a file that is not there or may not run; the app
+ * took too long. The same rows stand in src/errors.ts (test/meta compares them).
  */
 static const struct {
     apr_uint16_t code;
     int status;
 } abort_statuses[] = {
-    {601, HTTP_NOT_FOUND}, {602, HTTP_FORBIDDEN}, {603, HTTP_FORBIDDEN},
-    {604, HTTP_FORBIDDEN}, {605, HTTP_FORBIDDEN}, {606, HTTP_FORBIDDEN},
+    {601, HTTP_NOT_FOUND},        {602, HTTP_FORBIDDEN}, {603, HTTP_FORBIDDEN},
+    {604, HTTP_FORBIDDEN},        {605, HTTP_FORBIDDEN}, {606, HTTP_FORBIDDEN},
+    {730, HTTP_GATEWAY_TIME_OUT},
 };
 
 static int abort_status(unsigned code, int otherwise)
@@ -139,6 +158,9 @@ static const char *describe_detail(request_rec *r, const tsgi_error_t *error)
     case TSGI_FAIL_UNAVAILABLE:
         return apr_psprintf(r->pool, "see TSGI%04d above", error->code);
     default:
+        if (error->death != NULL) {
+            return error->death;
+        }
         return error->detail != NULL ? error->detail : "";
     }
 }
@@ -157,6 +179,27 @@ static void log_failure(request_rec *r, const char *group, const tsgi_error_t *e
                             apr_psprintf(r->pool, "TSGI%04d: ", error->code), error->text,
                             error->length);
     }
+}
+
+/* Refusals come in crowds: each has its line at level info, and one of a second this one. */
+static void log_refusal(request_rec *r, const char *group, tsgi_refusals_t *refusals)
+{
+    const apr_time_t now = tsgi_clock_now();
+    apr_time_t next = __atomic_load_n(&refusals->next, __ATOMIC_RELAXED);
+
+    if (now < next ||
+        !__atomic_compare_exchange_n(&refusals->next, &next, now + apr_time_from_sec(1),
+                                     0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        __atomic_fetch_add(&refusals->others, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    ap_log_rerror(
+        APLOG_MARK, APLOG_ERR, 0, r,
+        TSGI_LOGNO(0195) "group %s is overloaded: request %s got 503, as did %u "
+                         "others of this child since the last such line; "
+                         "level info tells of each",
+        group, request_id(r),
+        __atomic_exchange_n(&refusals->others, 0, __ATOMIC_RELAXED));
 }
 
 void tsgi_error_headers(request_rec *r, int retry_after)
@@ -179,6 +222,9 @@ int tsgi_error_report(request_rec *r, const char *group, const tsgi_error_t *err
     const failure_rule_t *rule = &rules[error->kind];
 
     log_failure(r, group, error, rule, is_head_sent);
+    if (error->refusals != NULL) {
+        log_refusal(r, group, error->refusals);
+    }
     if (error->kind == TSGI_FAIL_OUTPUT) {
         return error->status;
     }

@@ -12,16 +12,25 @@
 
 #include "apr_time.h"
 
+struct tsgi_supervisor_t;
+
 typedef struct {
-    apr_uint32_t code;   /**< the N of the TSGI<N> that said why; 0 = no outage */
-    apr_time_t retry_at; /**< when the next supervisor starts, or started */
+    apr_uint32_t code; /**< the N of the TSGI<N> that said why; 0 = no outage */
+    apr_time_t
+        retry_at; /**< tsgi_clock_now() when the next supervisor starts, or started */
 } tsgi_outage_t;
 
-/** It begins, or goes on. Parent. */
-void tsgi_outage_begin(tsgi_outage_t *outage, unsigned code, apr_time_t retry_at);
+/** It begins, or goes on, until the supervisor that is due. Parent. */
+void tsgi_outage_begin(struct tsgi_supervisor_t *supervisor, unsigned code);
 
 /** It is over, or there was none. Parent. */
-void tsgi_outage_end(tsgi_outage_t *outage);
+void tsgi_outage_end(struct tsgi_supervisor_t *supervisor);
+
+/**
+ * Ends it when a supervisor that came up has stayed for a while. Parent.
+ * @return when that will be so, 0 = there is nothing to wait for
+ */
+apr_time_t tsgi_outage_tick(struct tsgi_supervisor_t *supervisor, apr_time_t now);
 
 /** @return its code; 0: there is none. Any thread of a child. */
 unsigned tsgi_outage_get(const tsgi_outage_t *outage, apr_time_t *retry_at);

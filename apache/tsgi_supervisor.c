@@ -15,12 +15,8 @@
 
 /* A supervisor that ends sooner than this after its start has died quickly. */
 #define QUICK_DEATH apr_time_from_sec(10)
-/*
- * So many quick deaths in a row are no accident: requests do not wait for the next one. It is believed
- * again when it has lived so long, which is more than httpd takes to notice that a child has ended.
- */
+/* So many quick deaths in a row are no accident: requests do not wait for the next one. */
 #define OUTAGE_DEATHS 3
-#define OUTAGE_TRIAL apr_time_from_sec(2)
 #define BACKOFF_FIRST apr_time_from_msec(100)
 #define BACKOFF_MAX apr_time_from_sec(30)
 /* How long the parent waits for room in a command socket: while node boots, and later. */
@@ -142,6 +138,11 @@ static void add_recycling(tsgi_message_t *message, const tsgi_options_t *o)
     add_if_set(message, "jitter", o->jitter);
 }
 
+static apr_int64_t eviction_timeout(const tsgi_options_t *o)
+{
+    return o->eviction_timeout != TSGI_UNSET ? o->eviction_timeout : o->graceful_timeout;
+}
+
 static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *group)
 {
     tsgi_generation_t *generation = supervisor->generation;
@@ -161,6 +162,8 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     tsgi_message_add_pair(message, "display-name", o->display_name);
     tsgi_message_add_number(message, "startup-timeout", o->startup_timeout);
     tsgi_message_add_number(message, "graceful-timeout", o->graceful_timeout);
+    tsgi_message_add_number(message, "eviction-timeout", eviction_timeout(o));
+    tsgi_message_add_number(message, "deadlock-timeout", o->deadlock_timeout);
     tsgi_message_add_number(message, "shutdown-timeout", o->shutdown_timeout);
     tsgi_message_add_pair(message, "start",
                           o->start == TSGI_START_ON_DEMAND ? "on-demand" : "boot");
@@ -194,7 +197,7 @@ const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
     supervisor->generation = generation;
     supervisor->process = process;
     supervisor->log_read = supervisor->log_write = supervisor->command_fd = -1;
-    supervisor->graceful_timeout = group->options.graceful_timeout;
+    supervisor->eviction_timeout = eviction_timeout(&group->options);
     supervisor->shutdown_timeout = group->options.shutdown_timeout;
     generation->supervisor = supervisor;
     apr_pool_cleanup_register(generation->pool, supervisor, descriptors_close,
@@ -307,48 +310,15 @@ static void command_close(tsgi_supervisor_t *supervisor)
     }
 }
 
-/* ---- outage ------------------------------------------------------------------------------ */
-
-static void outage_begin(tsgi_supervisor_t *supervisor, unsigned code)
-{
-    tsgi_outage_begin(supervisor->generation->outage, code, supervisor->due);
-    supervisor->is_out = 1;
-}
-
-static void outage_end(tsgi_supervisor_t *supervisor)
-{
-    tsgi_outage_end(supervisor->generation->outage);
-    supervisor->is_out = 0;
-}
-
-/* @return when a supervisor that came up during an outage is believed to stay, 0 = nothing to wait for. */
-static apr_time_t outage_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
-{
-    apr_time_t trial_end = supervisor->started + OUTAGE_TRIAL;
-    if (!supervisor->is_out || supervisor->child.pid == 0) {
-        return 0;
-    }
-    if (now < trial_end) {
-        return trial_end;
-    }
-    outage_end(supervisor);
-    return 0;
-}
-
-void tsgi_supervisor_forgive(tsgi_supervisor_t *supervisor)
-{
-    supervisor->quick_deaths = 0;
-    outage_end(supervisor);
-}
-
 /* It has gone, whether it was told to or not; plans the next start where there is one. */
 static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
 {
     tsgi_generation_t *generation = supervisor->generation;
-    apr_time_t now = apr_time_now();
+    apr_time_t now = tsgi_clock_now();
     apr_interval_time_t wait;
 
     supervisor->child.pid = 0;
+    supervisor->is_successor = 1;
     command_close(supervisor);
     if (supervisor->process->shutdown_at != 0) {
         return; /* As it was told. */
@@ -367,10 +337,10 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     supervisor->due = now + wait;
     log_death(supervisor, pid, status, wait);
     if (supervisor->failure->step != TSGI_SPAWN_OK) {
-        outage_begin(supervisor, 63);
+        tsgi_outage_begin(supervisor, 63);
     }
     else if (supervisor->quick_deaths >= OUTAGE_DEATHS) {
-        outage_begin(supervisor, 62);
+        tsgi_outage_begin(supervisor, 62);
     }
 }
 
@@ -385,7 +355,7 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
         return APR_EBADF;
     }
     rv = tsgi_command_send(supervisor->command_fd, message, fds, nfds,
-                           apr_time_now() + patience);
+                           tsgi_clock_now() + patience);
     if (rv == APR_SUCCESS || rv == APR_ENAMETOOLONG) {
         return rv;
     }
@@ -400,6 +370,31 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
         supervisor_kill(supervisor);
     }
     command_close(supervisor);
+    return rv;
+}
+
+static apr_status_t tell(tsgi_supervisor_t *supervisor, const char *verb,
+                         apr_interval_time_t patience)
+{
+    tsgi_message_t message;
+    apr_pool_t *p;
+    apr_status_t rv;
+    apr_pool_create(&p, supervisor->process->pool);
+    tsgi_message_begin(&message, p, verb);
+    rv = command(supervisor, &message, NULL, 0, patience);
+    apr_pool_destroy(p);
+    return rv;
+}
+
+/* The first messages: what the group is, and whether there was a supervisor before this one. */
+static apr_status_t send_group(tsgi_supervisor_t *supervisor)
+{
+    apr_status_t rv =
+        command(supervisor, &supervisor->group_message,
+                &supervisor->generation->inquest.listen_fd, 1, SEND_AT_START);
+    if (rv == APR_SUCCESS && supervisor->is_successor) {
+        rv = tell(supervisor, "successor", SEND_AT_START);
+    }
     return rv;
 }
 
@@ -420,7 +415,7 @@ static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
         tsgi_message_add(&message, APR_ARRAY_IDX(slots->scripts, i, const char *));
     }
     for (int i = 0; i < slots->nslots; i++) {
-        fds[i] = slots->slots[i].listen_fd;
+        fds[i] = slots->slots[i].socket.listen_fd;
     }
     rv = command(supervisor, &message, fds, slots->sent ? 0 : slots->nslots, patience);
     if (rv == APR_SUCCESS) {
@@ -466,16 +461,11 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor)
 }
 
 /* Tells it to come to its end. One that somebody has stopped could not hear it. */
-static void tell(tsgi_supervisor_t *supervisor, const char *verb,
-                 apr_interval_time_t patience)
+static void end(tsgi_supervisor_t *supervisor, const char *verb,
+                apr_interval_time_t patience)
 {
-    tsgi_message_t message;
-    apr_pool_t *p;
     kill(supervisor->child.pid, SIGCONT);
-    apr_pool_create(&p, supervisor->process->pool);
-    tsgi_message_begin(&message, p, verb);
-    (void)command(supervisor, &message, NULL, 0, patience);
-    apr_pool_destroy(p);
+    (void)tell(supervisor, verb, patience);
 }
 
 /*
@@ -487,10 +477,10 @@ static void shutdown_begin(tsgi_process_t *process)
     if (process->shutdown_at != 0) {
         return;
     }
-    process->shutdown_at = apr_time_now();
+    process->shutdown_at = tsgi_clock_now();
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
         if (g->supervisor->child.pid != 0) {
-            tell(g->supervisor, "shutdown", 0);
+            end(g->supervisor, "shutdown", 0);
         }
     }
 }
@@ -524,8 +514,8 @@ static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const c
         supervisor->quick_deaths = 2;
     }
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
-    supervisor->due = apr_time_now() + wait;
-    outage_begin(supervisor, 65);
+    supervisor->due = tsgi_clock_now() + wait;
+    tsgi_outage_begin(supervisor, 65);
     ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
                  TSGI_LOGNO(0065) "group %s: no supervisor can be started: %s; give "
                                   "httpd more processes and file "
@@ -551,7 +541,7 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
         start_failed(supervisor, rv, "socketpair");
         return;
     }
-    supervisor->started = apr_time_now();
+    supervisor->started = tsgi_clock_now();
     pid = tsgi_spawn_supervisor(&supervisor->spec, child_fd, supervisor->log_write,
                                 supervisor->failure);
     rv = pid < 0 ? errno : APR_SUCCESS;
@@ -572,8 +562,7 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
          slots = slots->next) {
         slots->sent = 0;
     }
-    if (command(supervisor, &supervisor->group_message, NULL, 0, SEND_AT_START) ==
-        APR_SUCCESS) {
+    if (send_group(supervisor) == APR_SUCCESS) {
         send_apps(supervisor, SEND_AT_START);
     }
 }
@@ -588,13 +577,13 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
     }
     generation->state = TSGI_GEN_DRAINING;
     supervisor->kill_at =
-        apr_time_now() + apr_time_from_msec(supervisor->graceful_timeout) + KILL_AFTER;
+        tsgi_clock_now() + apr_time_from_msec(supervisor->eviction_timeout) + KILL_AFTER;
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
                  TSGI_LOGNO(0067) "group %s: the supervisor of the former configuration "
                                   "(pid %ld) finishes what "
                                   "is in hand",
                  generation->group, (long)supervisor->child.pid);
-    tell(supervisor, "drain", SEND_LATER);
+    end(supervisor, "drain", SEND_LATER);
 }
 
 static void kill_late(tsgi_supervisor_t *supervisor)
@@ -618,7 +607,7 @@ apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
     }
     return tsgi_timer_earlier(
         supervisor->due,
-        tsgi_timer_earlier(supervisor->kill_at, outage_tick(supervisor, now)));
+        tsgi_timer_earlier(supervisor->kill_at, tsgi_outage_tick(supervisor, now)));
 }
 
 /* @return 1 if it has ended. httpd's loop is over: nobody else waits for it. */
@@ -650,7 +639,7 @@ static int reap_all(tsgi_process_t *process)
 static int wait_for_all(tsgi_process_t *process, apr_time_t deadline)
 {
     int left;
-    while ((left = reap_all(process)) > 0 && apr_time_now() < deadline) {
+    while ((left = reap_all(process)) > 0 && tsgi_clock_now() < deadline) {
         apr_sleep(apr_time_from_msec(10));
     }
     return left;
@@ -676,7 +665,7 @@ void tsgi_supervisor_shutdown_all(tsgi_process_t *process)
             kill_late(g->supervisor);
         }
     }
-    (void)wait_for_all(process, apr_time_now() + KILL_AFTER_ON_EXIT);
+    (void)wait_for_all(process, tsgi_clock_now() + KILL_AFTER_ON_EXIT);
 }
 
 void tsgi_supervisor_forget(tsgi_supervisor_t *supervisor)

@@ -19,7 +19,7 @@ typedef struct tsgi_supervisor_t {
     tsgi_process_t *process;
     tsgi_spawn_t spec;
     tsgi_message_t group_message;                   /**< the first message: `group` */
-    apr_int64_t graceful_timeout, shutdown_timeout; /**< ms */
+    apr_int64_t eviction_timeout, shutdown_timeout; /**< ms */
     int log_read, log_write;                        /**< the group's log pipe */
     tsgi_spawn_failure_t *failure;
 
@@ -30,6 +30,7 @@ typedef struct tsgi_supervisor_t {
     apr_time_t due; /**< start it then; 0 = not planned */
     int is_out;     /**< an outage is on; the shared memory is for the children only */
     apr_time_t kill_at; /**< it was told to finish: SIGKILL then; 0 = it was not told */
+    int is_successor;   /**< one of this generation has run before it */
     int quick_deaths;   /**< in a row, each within 10 s of its start */
 } tsgi_supervisor_t;
 
@@ -50,9 +51,6 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor);
 
 /** Tells it to finish what is in hand and to exit; it is killed when that takes too long. */
 void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor);
-
-/** Forgets former deaths: whoever asks has reason to believe that the cause is mended. */
-void tsgi_supervisor_forgive(tsgi_supervisor_t *supervisor);
 
 /** Does what is due. @return when it has to be called again, 0 = never. */
 apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now);

@@ -46,7 +46,7 @@ apr_time_t tsgi_timer_earlier(apr_time_t one, apr_time_t other)
 void tsgi_timer_arm(tsgi_process_t *process, apr_time_t due)
 {
     tsgi_timer_t *timer = &process->timer;
-    apr_interval_time_t duration = due - apr_time_now();
+    apr_interval_time_t duration = due - tsgi_clock_now();
     pid_t pid;
 
     if (timer->child.pid != 0) {

@@ -77,6 +77,30 @@ export const errorTable = {
       'worker {slot} of {application} was to be recycled, but the fresh worker did not get ready; ' +
       'the old one goes on. Next try in {seconds} s',
   },
+  520: { text: 'a question about the death of a worker was turned away: {reason}' },
+  521: {
+    text:
+      'questions about the deaths of workers cannot be heard: {reason}; raise the limit of open files. ' +
+      'Log lines of requests that lose their worker do not say why meanwhile',
+  },
+  525: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was {where}',
+    status: 503,
+  },
+  526: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was in native code, no JavaScript stack to be had: {native}',
+    status: 503,
+  },
+  527: {
+    text:
+      'worker {slot} of {application} (pid {pid}) gave no sign of life for {seconds} s (deadlock-timeout) and is killed; ' +
+      'scripts: {scripts}. Was it stopped (SIGSTOP), traced or frozen?',
+    status: 503,
+  },
   535: {
     text:
       'worker {slot} of {application} (pid {pid}) takes nothing new, since it got SIGTERM or its app closed ' +
@@ -220,6 +244,13 @@ export const errorTable = {
       'expected less than 256 KiB of headers, less than 64 KiB of trailers',
   },
   720: { text: 'TSGI is not kept to: {reason}' },
+  730: {
+    text: 'the app sent no response head within request-timeout ({seconds} s)',
+    status: 504,
+  },
+  731: {
+    text: 'the worker did not finish within the {seconds} s that it had; requests that are cut off: {count}',
+  },
   790: {
     text: 'a connection to the worker was turned away, its user is none that may connect: {reason}',
   },

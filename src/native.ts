@@ -149,6 +149,12 @@ export interface WatchOptions {
 export interface Watch {
   /** Arms (ms > 0) or disarms (0) a hard SIGKILL of the own process group. */
   hardKill(ms: number): void;
+  /**
+   * From now on the thread sends `beat` lines, and one `blocked` line when the event loop does not turn
+   * for `ms` > 0 (src/ipc/messages.ts). It asks the loop every ms / 4, at most every 5 s; the answer is
+   * what `isDebugged` says: while that is true, the loop may stop as long as it likes. Once.
+   */
+  guard(ms: number, isDebugged: () => boolean): void;
   close(): void;
 }
 
@@ -195,7 +201,12 @@ export interface NativeAddon {
    * @returns how many.
    */
   refuseAll(listenFd: number, code: number, retryAfter: number): number;
-  /** Non-blocking write(2) of one packet to the log pipe. @returns 0 or an errno (EAGAIN = full). */
+  /**
+   * Accepts one pending connection of a listening socket: non-blocking, FD_CLOEXEC, the caller's to
+   * close. `uid` is the peer's (SO_PEERCRED). @returns undefined if nobody waits.
+   */
+  acceptPeer(listenFd: number): { readonly fd: number; readonly uid: number } | undefined;
+  /** Non-blocking write(2) of one packet to a pipe or socket. @returns 0 or an errno (EAGAIN = full). */
   writePacket(fd: number, packet: Uint8Array): number;
 }
 

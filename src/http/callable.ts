@@ -285,9 +285,11 @@ export class CallableExchange extends Exchange {
     this.#closeInput();
   }
 
-  takeClose(): void {
-    this.isOpen = false;
-    this.abortSignal();
+  get isAnswerDue(): boolean {
+    return this.#isBodyComplete && !this.#hasHeadLeft;
+  }
+
+  protected left(): void {
     this.#stopIterating();
     this.#wakeUp();
     this.#closeInput();

@@ -2,22 +2,20 @@
 import { errorLine } from '../errors.ts';
 import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
-import type { Context, SupervisorEvent } from './context.ts';
+import type { Context, ExitEvent } from './context.ts';
+import type { Death } from './deaths.ts';
 import { launchWorker } from './launch.ts';
+import { expire, release, retire } from './leaving.ts';
 import { LEVEL } from './log.ts';
 import { Recycler } from './recycler.ts';
 import { refuseAll } from './refuse.ts';
 import { Renewal, type RenewalReason, type Turn } from './renewal.ts';
-import { deathCode, Reports, seconds } from './reports.ts';
+import { deathCode, Reports } from './reports.ts';
 import { Slot } from './slot.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
 import { watchScripts, type Watch } from './watch.ts';
-import { describeExit, type Worker } from './worker.ts';
-
-/** What a worker gets beyond the time it was told, to exit by itself. */
-const KILL_MARGIN_MS = 500;
-
-type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
+import { Vigil } from './vigil.ts';
+import type { Worker } from './worker.ts';
 
 export class Application {
   readonly name: string;
@@ -29,6 +27,7 @@ export class Application {
   readonly #reports: Reports;
   readonly #renewal: Renewal;
   readonly #recycler: Recycler;
+  readonly #vigil: Vigil;
   readonly #scriptWatch: Watch | undefined;
   #isLeaving = false;
 
@@ -53,6 +52,7 @@ export class Application {
         this.#sleep(slot);
       },
     });
+    this.#vigil = new Vigil(context, this.#reports, this.slots);
     if (context.options.isReloading) this.#scriptWatch = watchScripts(context, this);
     if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
   }
@@ -67,6 +67,13 @@ export class Application {
     return this.slots.every((slot) => slot.workers().next().done === true);
   }
 
+  /** It is a worker of this application, and not known to be dead. */
+  hasWorker(pid: number): boolean {
+    return this.slots.some((slot) =>
+      [...slot.workers()].some(({ process }) => process.pid === pid),
+    );
+  }
+
   /**
    * Replaces the workers, as reload= says; a slot that waits tries again at once. A reload that is
    * under way begins anew: its fresh worker may have read what was there before.
@@ -79,9 +86,7 @@ export class Application {
       slot.backoff.reset();
       slot.refusal = undefined;
       if (slot.state === 'waiting') slot.retryAt = 0;
-      if (slot.successor) {
-        this.#release(slot.successor, 'reload', this.#context.options.gracefulTimeoutMs);
-      }
+      if (slot.successor) this.#evict(slot.successor);
       this.#renewal.add(slot, 'reload');
     }
   }
@@ -103,7 +108,7 @@ export class Application {
     this.#renewal.clear();
     for (const slot of this.slots) {
       if (slot.state !== 'closed') this.#move(slot, 'closed');
-      for (const worker of [...slot.workers()]) this.#release(worker, reason, timeoutMs);
+      for (const worker of [...slot.workers()]) release(this.#context, worker, reason, timeoutMs);
     }
   }
 
@@ -129,6 +134,8 @@ export class Application {
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
       else if (message.type === 'leaving') this.#onLeaving(worker);
+      else if (message.type === 'beat') this.#vigil.onBeat(worker);
+      else if (message.type === 'blocked') this.#vigil.onBlocked(worker, message);
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
       else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
       else if (worker.allowance.take('host', message.text.length)) {
@@ -141,9 +148,11 @@ export class Application {
     }
   }
 
-  onExit({ worker, status, signal, error }: ExitEvent): void {
+  onExit(event: ExitEvent): void {
+    const { worker, error } = event;
     const { slot } = worker;
     const wasDraining = worker.state === 'draining';
+    const death = this.#reports.inquire(event);
     move(worker, 'dead', workerMoves, this.#context.trace);
     slot.leaving.delete(worker);
     const wasSuccessor = slot.successor === worker;
@@ -151,20 +160,20 @@ export class Application {
     if (slot.current === worker) slot.current = undefined;
     if (wasDraining || slot.state === 'closed') return;
     if (this.#learn(worker)) this.#startAgain(slot, worker);
-    else if (wasSuccessor) this.#giveUp(worker, describeExit(status, signal), error);
-    else this.#replace(worker, describeExit(status, signal), error);
+    else if (wasSuccessor) this.#giveUp(worker, death, error);
+    else this.#replace(worker, death, error);
   }
 
   /** What is due by time. @returns when it has to be called again. */
   duties(): number {
     const now = this.#context.now();
     for (const slot of this.slots) {
-      for (const worker of slot.workers()) this.#expire(worker, now);
+      for (const worker of slot.workers()) expire(this.#reports, worker, now);
       if (slot.state === 'waiting' && slot.retryAt <= now) this.#start(slot);
     }
     const review = this.#isLeaving ? Infinity : this.#recycler.duties(now);
     for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
-    let next = review;
+    let next = Math.min(review, this.#vigil.duties(now));
     for (const slot of this.slots) {
       slot.syncWatcher(now, () => this.#watchSocket(slot));
       if (slot.restUntil > now) next = Math.min(next, slot.restUntil);
@@ -229,9 +238,8 @@ export class Application {
       slot.current = worker;
       const reason = worker.renews ?? 'reload';
       worker.renews = undefined;
-      if (predecessor) {
-        this.#release(predecessor, reason, this.#context.options.gracefulTimeoutMs);
-      }
+      if (predecessor && reason === 'recycle') this.#recycle(predecessor);
+      else if (predecessor) this.#evict(predecessor);
     }
     slot.refusal = undefined;
     if (slot.state === 'booting') this.#move(slot, 'ready');
@@ -247,16 +255,16 @@ export class Application {
   }
 
   /** The worker that served the slot, or was to, is dead. */
-  #replace(worker: Worker, how: string, error: Error | undefined): void {
+  #replace(worker: Worker, death: Death, error: Error | undefined): void {
     const delay = this.#succeed(worker, deathCode(worker, error));
-    this.#reports.death(worker, how, error, delay);
+    this.#reports.death(worker, death, error, delay);
   }
 
   /** It ends for a reason of its own: its slot need not wait until it has. */
   #onLeaving(worker: Worker): void {
     if (worker.state !== 'ready' || worker.slot.current !== worker || this.#isLeaving) return;
     this.#reports.worker(LEVEL.notice, 535, worker, {});
-    this.#retire(worker, this.#context.options.gracefulTimeoutMs);
+    retire(this.#context, worker, this.#context.options.evictionTimeoutMs);
     this.#succeed(worker, 507);
   }
 
@@ -280,8 +288,8 @@ export class Application {
   }
 
   /** The fresh worker beside the one that serves is dead. */
-  #giveUp(worker: Worker, how: string, error: Error | undefined): void {
-    this.#reports.death(worker, how, error, Infinity);
+  #giveUp(worker: Worker, death: Death, error: Error | undefined): void {
+    this.#reports.death(worker, death, error, Infinity);
     const reason = error?.message ?? 'the fresh worker did not get ready, for the reason above';
     this.#stayOld(worker.slot, worker.renews, reason);
   }
@@ -300,40 +308,17 @@ export class Application {
     const { current } = slot;
     if (!current) return;
     this.#move(slot, 'idle');
-    this.#release(current, 'recycle', this.#context.options.gracefulTimeoutMs);
+    this.#recycle(current);
   }
 
-  /** Tells a worker to finish; the loop kills it when it takes too long. */
-  #release(worker: Worker, reason: DrainMessage['reason'], timeoutMs: number): void {
-    const wasBooting = worker.state === 'booting';
-    if (!this.#retire(worker, timeoutMs)) return;
-    // One that boots has nothing in hand and may not read messages yet.
-    if (wasBooting) worker.process.signal('SIGTERM');
-    else worker.process.send({ type: 'drain', reason, timeoutMs });
+  /** It has reached a limit of its life. */
+  #recycle(worker: Worker): void {
+    release(this.#context, worker, 'recycle', this.#context.options.gracefulTimeoutMs);
   }
 
-  /** It does not serve its slot any more. @returns whether it has to end sooner than it knows. */
-  #retire(worker: Worker, timeoutMs: number): boolean {
-    const { slot } = worker;
-    const deadline = this.#context.now() + timeoutMs + KILL_MARGIN_MS;
-    if (slot.current === worker) slot.current = undefined;
-    if (slot.successor === worker) slot.successor = undefined;
-    slot.leaving.add(worker);
-    if (worker.state === 'draining' && worker.deadline <= deadline) return false;
-    if (worker.state !== 'draining') move(worker, 'draining', workerMoves, this.#context.trace);
-    worker.deadline = deadline;
-    worker.limitMs = timeoutMs;
-    return true;
-  }
-
-  #expire(worker: Worker, now: number): void {
-    if (worker.deadline > now) return;
-    worker.deadline = Infinity;
-    worker.killedBy = worker.state === 'booting' ? 505 : 508;
-    const details = { seconds: seconds(worker.limitMs) };
-    if (worker.state === 'booting') this.#reports.worker(LEVEL.error, 505, worker, details);
-    else this.#reports.worker(LEVEL.warn, 508, worker, details);
-    worker.process.killGroup();
+  /** Somebody outside wants a fresh one in its place. */
+  #evict(worker: Worker): void {
+    release(this.#context, worker, 'reload', this.#context.options.evictionTimeoutMs);
   }
 
   /** A fresh worker starts beside the one that serves. */

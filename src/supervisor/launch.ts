@@ -57,6 +57,8 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       startupTimeoutMs: options.startupTimeoutMs,
       shutdownTimeoutMs: options.shutdownTimeoutMs,
       gracefulTimeoutMs: options.gracefulTimeoutMs,
+      evictionTimeoutMs: options.evictionTimeoutMs,
+      deadlockTimeoutMs: options.deadlockTimeoutMs,
       title: workerTitle(options.name, options.displayName, slot.index),
       ...(options.home !== undefined && { home: options.home }),
       ready: options.ready,
@@ -90,7 +92,7 @@ export function launchWorker(context: Context, application: Application, slot: S
       context.post({ kind: 'line', worker, line });
     },
     onOutput: (source, line) => {
-      if (source === 'err') worker.remember(line);
+      if (source === 'err') worker.remember(line, context.now());
       if (!worker.allowance.take(source, line.length)) return;
       const level = source === 'err' ? LEVEL.warn : LEVEL.notice;
       context.log.line(level, worker.process.pid ?? 0, source, line);

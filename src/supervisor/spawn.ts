@@ -11,7 +11,7 @@ import type { Environment } from './environment.ts';
 /** A longer line of the app comes in pieces, each of which fits into a line of httpd's log. */
 const MAX_LINE = 7_000;
 /** How long the pipes of a dead worker may be held open by its children before we stop to wait. */
-const LAST_WORDS_MS = 250;
+const LAST_WORDS_MS = 150;
 /** A stack of 16 KiB, each character as \\uXXXX, with room to spare. */
 const MAX_MESSAGE = 256 * 1024;
 const DEFAULT_INSPECT_PORT = 9229;

@@ -261,8 +261,10 @@ TSGIScriptAlias /other @APPS@/callable.js process-group=other`,
         expect((await httpd.ask('/other')).status).to.equal(503);
         await waitFor(() => httpd.log.matching(/TSGI01\d\d.*(other|denied)/i).length > 0);
         const files = socketsOf(httpd).map((path) => statSync(path));
-        expect(files.map((f) => f.mode & 0o777)).to.deep.equal([0o600, 0o600]);
-        expect(files.map((f) => f.uid).sort((a, b) => a - b)).to.deep.equal([9, 33]); // of Debian
+        // Of each group the worker's, and the supervisor's for questions about deaths.
+        expect(files.map((f) => f.mode & 0o777)).to.deep.equal([0o600, 0o600, 0o600, 0o600]);
+        const owners = files.map((f) => f.uid).sort((a, b) => a - b);
+        expect(owners).to.deep.equal([9, 9, 33, 33]); // of Debian
       } finally {
         await httpd.stop();
       }

@@ -11,7 +11,7 @@ const mpm = (process.env['TSGI_CHAOS_MPM'] ?? 'event') as Mpm;
 const connections = mpm === 'prefork' ? 12 : 32;
 
 const config = `
-TSGIDaemonProcess site processes=2 env=CHAOS_FILE=@ROOT@/apps/begun
+TSGIDaemonProcess site processes=2 apache-threads=64 env=CHAOS_FILE=@ROOT@/apps/begun
 TSGIScriptAlias /chaos @APPS@/chaos.js process-group=site
 `;
 

@@ -53,15 +53,19 @@ describe('message ids', () => {
   });
 });
 
-describe('statuses of refused scripts', () => {
+describe('statuses of requests that the worker aborts', () => {
   it('are the same in the module and in src/errors.ts', () => {
-    const names: Record<string, string> = { HTTP_NOT_FOUND: '404', HTTP_FORBIDDEN: '403' };
+    const names: Record<string, string> = {
+      HTTP_NOT_FOUND: '404',
+      HTTP_FORBIDDEN: '403',
+      HTTP_GATEWAY_TIME_OUT: '504',
+    };
     const inModule = [...read('apache/tsgi_error.c').matchAll(/\{(\d{3}), (HTTP_\w+)\}/g)].map(
       (m) => [m[1], names[m[2] ?? '']],
     );
     const rows = read('src/errors.ts').split(/^ {2}(?=\d{3,4}:)/m);
     const inTable = rows
-      .map((row) => [/^(\d+):/.exec(row)?.[1], /status: (40\d)/.exec(row)?.[1]])
+      .map((row) => [/^(\d+):/.exec(row)?.[1], /status: (40\d|504)/.exec(row)?.[1]])
       .filter(([, status]) => status !== undefined);
     expect(inModule.length).to.be.greaterThan(3);
     expect(inModule).to.deep.equal(inTable);
@@ -107,6 +111,16 @@ describe('boundaries', () => {
     );
     expect(addon.filter((h) => /^(apr|ap_|http)/.test(h))).to.deep.equal([]);
     expect(module.filter((h) => /node|napi|uv\.h/.test(h))).to.deep.equal([]);
+  });
+
+  it('the module measures time with a clock that nobody sets', () => {
+    const module = files('apache', /\.[ch]$/);
+    expect(module.filter((p) => read(p).includes('tsgi_clock_now()')).length).to.be.greaterThan(5);
+    const wall = /\b(apr_time_now|gettimeofday|time)\(|CLOCK_REALTIME|request_time/;
+    const code = (path: string) => read(path).replace(/\/\*[^]*?\*\//g, '');
+    expect(module.filter((path) => wall.test(code(path)))).to.deep.equal([]);
+    const scripts = files('src', /\.ts$/).filter((path) => /\bDate\.now\(/.test(read(path)));
+    expect(scripts).to.deep.equal([]);
   });
 
   it('only src/native.ts loads the addon; supervisor and worker do not import each other', () => {
