@@ -156,6 +156,8 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     tsgi_message_add(message, tsgi_id_hex(p, generation->secret, TSGI_SECRET_SIZE));
     tsgi_message_add_number(message, "processes", o->processes);
     tsgi_message_add_number(message, "concurrency", o->concurrency);
+    tsgi_message_add_number(message, "max-upgrades", o->max_upgrades);
+    tsgi_message_add_number(message, "upgrade-idle-timeout", o->upgrade_idle_timeout);
     tsgi_message_add_number(message, "peer-uid", group->identity.socket_uid);
     tsgi_message_add_pair(message, "home", o->home);
     tsgi_message_add_pair(message, "node", group->node);

@@ -251,6 +251,15 @@ export const errorTable = {
   731: {
     text: 'the worker did not finish within the {seconds} s that it had; requests that are cut off: {count}',
   },
+  750: {
+    text:
+      'an upgrade was answered 503: {most} connections have been taken over by the app, as many as ' +
+      'max-upgrades allows; raise it, or limit-files if the limit is a share of that',
+  },
+  751: {
+    text: 'an upgraded connection was closed: no byte moved for upgrade-idle-timeout ({seconds} s)',
+  },
+  752: { text: 'the connection of a client could not be taken over: {reason}' },
   790: {
     text: 'a connection to the worker was turned away, its user is none that may connect: {reason}',
   },

@@ -19,6 +19,10 @@ export interface BootMessage {
   readonly secret: string;
   /** Most requests in hand at once. */
   readonly concurrency: number;
+  /** Most connections that apps have taken over at once; 0: as many as the process can bear. */
+  readonly maxUpgrades: number;
+  /** How long no byte may move on one of them; 0: for ever. */
+  readonly upgradeIdleTimeoutMs: number;
   /** The uid, besides root, that may connect; −1: any. */
   readonly peerUid: number;
   readonly scripts: ScriptSet;

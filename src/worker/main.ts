@@ -131,6 +131,8 @@ function serve(): Host {
     applicationGroup: boot.application,
     multiprocess: boot.processes > 1,
     resolve: (script) => apps.resolve(script),
+    maxUpgrades: boot.maxUpgrades,
+    upgradeIdleTimeoutMs: boot.upgradeIdleTimeoutMs,
     log,
   });
   const stats = new Stats(started, boot.statsIntervalMs, sendToSupervisor);
