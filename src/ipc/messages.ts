@@ -93,6 +93,11 @@ export interface LoadedMessage {
   readonly stamp: Stamp;
 }
 
+/** Worker → supervisor: it was told to end by a signal, or its app closed its server; it takes nothing new. */
+export interface LeavingMessage {
+  readonly type: 'leaving';
+}
+
 /** Worker → supervisor: what it took and has in hand. */
 export interface StatsMessage {
   readonly type: 'stats';
@@ -128,6 +133,7 @@ export type ToSupervisor =
   | ReadyMessage
   | FailedMessage
   | LoadedMessage
+  | LeavingMessage
   | StatsMessage
   | BeatMessage
   | BlockedMessage
@@ -196,6 +202,8 @@ export function parseToSupervisor(line: string): ToSupervisor {
         script: field(fields, 'script', isString),
         stamp: field(fields, 'stamp', isString),
       };
+    case 'leaving':
+      return { type: 'leaving' };
     case 'stats':
       return {
         type: 'stats',

@@ -6,6 +6,8 @@ export interface LoadOptions {
   /** The app's path, without a slash at the end. */
   readonly path: string;
   readonly connections: number;
+  /** What ids begin with: it tells several loads apart that share one CHAOS_FILE. */
+  readonly prefix?: string;
 }
 
 export type Outcome =
@@ -88,7 +90,8 @@ export class Load {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     for (let i = 0; this.#isRunning; i++) {
       const kind = kinds[(n + i) % kinds.length] ?? 'get';
-      this.results.push(await this.#one(agent, `${String(n)}-${String(i)}`, kind));
+      const id = `${this.#options.prefix ?? ''}${String(n)}-${String(i)}`;
+      this.results.push(await this.#one(agent, id, kind));
     }
     agent.destroy();
   }
