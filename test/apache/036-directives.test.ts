@@ -161,20 +161,23 @@ describe('files that a group names', () => {
     });
   }
 
-  it('that are gone by a restart do not stop httpd: 503, and the log says what is missing', async () => {
-    const config = (home: string) =>
-      `TSGIDaemonProcess moved home=${home} queue-timeout=2s\nTSGIScriptAlias / @APPS@/callable.js process-group=moved\n`;
-    httpd.configure(config('@ROOT@/htdocs'));
+  it('that are gone by a restart do not stop httpd: a running group goes on, a new one waits for them', async () => {
+    const config = (name: string, home: string) =>
+      `TSGIDaemonProcess ${name} home=${home} queue-timeout=2s\n` +
+      `TSGIScriptAlias /${name} @APPS@/callable.js process-group=${name}\n`;
+    httpd.configure(config('moved', '@ROOT@/htdocs'));
     await httpd.start();
-    expect((await httpd.ask('/x')).status).to.equal(200);
-    httpd.configure(config('@ROOT@/gone'));
+    expect((await httpd.ask('/moved')).status).to.equal(200);
+    httpd.configure(config('moved', '@ROOT@/gone') + config('added', '@ROOT@/gone'));
     httpd.log.allow('TSGI0');
     await httpd.graceful();
-    expect((await httpd.ask('/x')).status).to.equal(503);
-    const line = await waitFor(() => httpd.log.matching(/TSGI0\d+.*\/gone/)[0]);
-    expect(line).to.match(/moved/);
+    expect((await httpd.ask('/moved')).status).to.equal(200);
+    expect(httpd.log.matching(/TSGI0017.*moved.*\/gone/)).to.have.length(1);
+    await waitFor(async () => (await httpd.ask('/added')).status === 503);
+    await waitFor(() => httpd.log.matching(/TSGI0504.*\/gone/).length > 0);
     mkdirSync(join(httpd.dir, 'gone'));
-    await waitFor(async () => (await httpd.ask('/x')).status === 200, { timeoutMs: 35_000 });
+    await waitFor(async () => (await httpd.ask('/added')).status === 200, { timeoutMs: 35_000 });
+    expect((await httpd.ask('/moved')).status).to.equal(200);
   });
 });
 
