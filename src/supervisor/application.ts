@@ -269,6 +269,7 @@ export class Application {
       this.#start(slot);
       return;
     }
+    slot.backoff.worked(upMs);
     const delay = slot.backoff.fail();
     this.#reports.death(worker, how, error, delay);
     const isPatient = upMs >= 0 && delay <= PATIENCE_MS;
