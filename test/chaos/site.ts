@@ -14,7 +14,7 @@ export interface SiteOptions {
   readonly processes?: number;
   /** More configuration. */
   readonly config?: string;
-  /** Instead of two children with 64 threads each. */
+  /** Instead of three children with 64 threads each. */
   readonly limits?: string;
   /** TSGINode. */
   readonly node?: string;
@@ -31,11 +31,12 @@ MinSpareThreads 64
 MaxSpareThreads ${children * 64}
 MaxRequestWorkers ${children * 64}
 `;
+/** A group may hold half of the threads by default; 64 clients need 64. */
 const LIMITS: Readonly<Record<Mpm, string>> = {
-  event: limits(2),
-  worker: limits(2),
+  event: limits(3),
+  worker: limits(3),
   prefork:
-    'ServerLimit 512\nStartServers 80\nMinSpareServers 16\nMaxSpareServers 96\nMaxRequestWorkers 128\n',
+    'ServerLimit 512\nStartServers 80\nMinSpareServers 16\nMaxSpareServers 128\nMaxRequestWorkers 192\n',
 };
 
 /** httpd's own remarks about signals, and about children that are killed or late. */
