@@ -32,4 +32,6 @@ process.on('message', (message: ToGenerator) => {
     process.exit(1);
   });
 });
+// The parent has gone; what was to be told to it may notice first.
 process.on('disconnect', () => process.exit());
+process.on('error', () => process.exit());

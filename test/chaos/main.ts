@@ -67,6 +67,11 @@ async function main(): Promise<void> {
   process.exitCode = rows.some(({ verdict }) => verdict === 'fail') ? 1 : 0;
 }
 
+// Through process.exit, so that what runs is cleaned up.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => process.exit(130));
+}
+
 main().catch((error: unknown) => {
   console.error(error instanceof UsageError ? error.message : error);
   process.exitCode = 2;

@@ -257,7 +257,7 @@ export async function runEvent(event: ChaosEvent, plan: Plan): Promise<Row> {
   } finally {
     for (const generator of run.generators) generator.kill();
     site.record.refresh();
-    await site.httpd.stop().catch((error: unknown) => {
+    await site.stop().catch((error: unknown) => {
       run.fail(error instanceof Error ? error.message : String(error));
     });
   }

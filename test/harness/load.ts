@@ -213,6 +213,7 @@ export class Load {
       const id = `${prefix}${String(n)}-${String(i)}`;
       connection = await this.#connect(connection, id, kind);
       if (!connection) continue;
+      if (this.#isStopped()) break; // while it connected
       const result = await this.#one(connection, id, kind);
       this.#count(result);
       if (result.outcome === 'idle') await this.#repeat(result);
@@ -220,6 +221,10 @@ export class Load {
       if (!connection.isOpen) this.#open.delete(connection);
     }
     connection?.destroy();
+  }
+
+  #isStopped(): boolean {
+    return !this.#isRunning;
   }
 
   async #connect(

@@ -69,7 +69,7 @@ export const hang: ChaosEvent = {
   name: 'hang',
   goal: 'one group hangs completely: static files and other groups keep ≥ 90 % of their throughput',
   full: 10, // seconds
-  seconds: 2,
+  seconds: 3,
   load: { mix: 'plain', connections: 16, leaving: 0 },
   log: [/TSGI0(19\d|182)/],
   async run(arena) {
@@ -95,13 +95,21 @@ export const hang: ChaosEvent = {
     });
     await waitFor(() => crowd.progress.failed > 0 || site.record.refresh().size > 0);
     const during = await measure();
-    await Promise.all([crowd.stop(), files.stop()]);
-    const [site0 = 0, files0 = 0] = before;
-    const [site1 = 0, files1 = 0] = during;
-    const share = (now: number, then: number) => `${((100 * now) / then).toFixed(0)} %`;
-    arena.note(`other group ${share(site1, site0)}, static file ${share(files1, files0)}`);
-    if (site1 === 0 || files1 === 0) arena.fail('starved');
-    if (site1 < 0.9 * site0 || files1 < 0.9 * files0) arena.failTimed('throughput below 90 %');
+    const held = site.record.refresh().size;
+    await crowd.stop();
+    await Promise.all([load.served(100), files.served(100)]);
+    const after = await measure();
+    const late = (await files.stop()).late.length;
+    // The machine has others to serve: what it could have done is what it did before and after.
+    const shares = during.map((now, i) => (2 * now) / ((before[i] ?? 0) + (after[i] ?? 0)));
+    const [site1 = 0, files1 = 0] = shares;
+    arena.note(
+      `other group ${(100 * site1).toFixed(0)} %, static file ${(100 * files1).toFixed(0)} % ` +
+        `(${late} took over 1 s); ${during.map((n) => n.toFixed(0)).join(' and ')} a second`,
+    );
+    if (held === 0) arena.fail('nothing hung');
+    if (Math.min(...during) === 0) arena.fail('starved');
+    if (Math.min(...shares) < 0.9) arena.failTimed('throughput below 90 %');
     return {
       excuses: (failure) =>
         failure.outcome === 'idle' || // of the graceful restart
