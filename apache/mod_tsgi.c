@@ -6,8 +6,10 @@
 #include "tsgi_config.h"
 #include "tsgi_generation.h"
 #include "tsgi_handler.h"
+#include "tsgi_record.h"
 
 #include "ap_mpm.h"
+#include "http_connection.h"
 #include "http_protocol.h"
 #include "http_request.h"
 #include "mpm_common.h"
@@ -27,6 +29,11 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_child_init(tsgi_handler_child_init, NULL, NULL, APR_HOOK_LAST);
     ap_hook_child_status(tsgi_generation_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(tsgi_generation_monitor, NULL, NULL, APR_HOOK_MIDDLE);
+
+    tsgi_record_register();
+    ap_hook_pre_connection(tsgi_record_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_pre_read_request(tsgi_record_begin, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_read_request(tsgi_record_compare, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* A more special Alias for static files stands before the app that has the rest. */
     ap_hook_translate_name(tsgi_map_translate, after_alias, before_userdir,

@@ -116,7 +116,7 @@ static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error
     if (connection != NULL) {
         return connection;
     }
-    return tsgi_connection_open(slots->slots[slot].path, error);
+    return tsgi_connection_open(slots->slots[slot].socket.path, error);
 }
 
 static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot,
@@ -224,8 +224,9 @@ static void probe_silent(request_rec *r, tsgi_slots_t *slots, apr_time_t now)
 /* Why a slot is not worth waiting for. */
 typedef enum {
     AWAY_NOT,
-    AWAY_CONNECT, /* nobody listens, or the backlog has been full for connect-timeout */
-    AWAY_WRONG,   /* it does not speak the wire */
+    AWAY_CONNECT,     /* nobody listens */
+    AWAY_FULL,        /* the backlog has been full for connect-timeout */
+    AWAY_WRONG,       /* it does not speak the wire */
     AWAY_UNAVAILABLE, /* the supervisor has no worker for it */
     AWAY_COUNT
 } away_t;
@@ -237,7 +238,7 @@ typedef struct {
     apr_time_t full_since;         /* first EAGAIN of connect(), 0 = none */
     away_t away;
     answer_t answer;
-    int error; /* AWAY_CONNECT: errno */
+    int error; /* AWAY_CONNECT, AWAY_FULL: errno */
 } seat_t;
 
 typedef struct {
@@ -266,10 +267,9 @@ static void seat_connect(waiting_t *w, int slot, apr_time_t now)
     if (error == EAGAIN) {
         seat->full_since = seat->full_since != 0 ? seat->full_since : now;
         seat->retry_at = now + RETRY_FULL;
-        if (now - seat->full_since <=
-            apr_time_from_msec(w->slots->generation->connect_timeout)) {
-            seat->away = AWAY_NOT;
-        }
+        const apr_interval_time_t limit =
+            apr_time_from_msec(w->slots->generation->connect_timeout);
+        seat->away = now - seat->full_since <= limit ? AWAY_NOT : AWAY_FULL;
     }
 }
 
@@ -319,6 +319,9 @@ static int all_away(waiting_t *w)
     else if (examples[AWAY_WRONG] != NULL) {
         w->error->kind = TSGI_FAIL_PROTOCOL;
         w->error->detail = examples[AWAY_WRONG]->answer.why;
+    }
+    else if (examples[AWAY_FULL] != NULL) {
+        w->error->kind = TSGI_FAIL_FULL;
     }
     else {
         w->error->kind = TSGI_FAIL_CONNECT;
@@ -413,7 +416,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
 }
 
 static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                          apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
+                          apr_time_t *deadline, tsgi_lease_t *lease, tsgi_error_t *error)
 {
     const apr_size_t n = (apr_size_t)slots->nslots;
     waiting_t w = {.r = r, .slots = slots, .error = error};
@@ -421,7 +424,10 @@ static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
     w.fds = apr_pcalloc(r->pool, (n + 1) * sizeof(*w.fds));
     w.fd_slots = apr_pcalloc(r->pool, n * sizeof(*w.fd_slots));
 
-    const int is_leased = wait_loop(&w, client, deadline, lease);
+    if (*deadline == 0) {
+        *deadline = apr_time_now() + apr_time_from_msec(slots->generation->queue_timeout);
+    }
+    const int is_leased = wait_loop(&w, client, *deadline, lease);
     for (int slot = 0; slot < slots->nslots; slot++) {
         if (w.seats[slot].connection != NULL) {
             tsgi_pool_give_pending(slot_pool(slots, slot), w.seats[slot].connection);
@@ -451,7 +457,7 @@ int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t sinc
 }
 
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                         apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error)
+                         apr_time_t *deadline, tsgi_lease_t *lease, tsgi_error_t *error)
 {
     /* The request's own time is late by what it took so far: near enough for hints. */
     const apr_time_t now = slots->nslots > 1 ? apr_time_now() : r->request_time;

@@ -21,12 +21,12 @@ typedef struct {
 } tsgi_lease_t;
 
 /**
- * Leases a connection that has said HELLO; waits for one until the deadline, while the
- * client stays.
- * @return 1, or 0 and *error says why (QUEUE, UNAVAILABLE, CONNECT, CLIENT, MEMORY).
+ * Leases a connection that has said HELLO; waits for one, while the client stays, until
+ * *deadline, which is set to the end of queue-timeout when it is 0 and waiting begins.
+ * @return 1, or 0 and *error says why (QUEUE, UNAVAILABLE, CONNECT, FULL, CLIENT).
  */
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                         apr_time_t deadline, tsgi_lease_t *lease, tsgi_error_t *error);
+                         apr_time_t *deadline, tsgi_lease_t *lease, tsgi_error_t *error);
 /**
  * Gives the connection back for the next request: whatever came on it has been consumed
  * whole.

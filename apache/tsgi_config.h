@@ -66,7 +66,10 @@ typedef struct {
     apr_int64_t limit_files, limit_processes;
     const char *inspect; /**< "[host:]port" or NULL */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;      /**< ms */
+    apr_int64_t request_timeout;                                     /**< ms, 0 = none */
     apr_int64_t startup_timeout, graceful_timeout, shutdown_timeout; /**< ms */
+    apr_int64_t eviction_timeout; /**< ms; TSGI_UNSET = graceful_timeout */
+    apr_int64_t deadlock_timeout; /**< ms; 0 = off */
 } tsgi_options_t;
 
 /** Who a group runs as; resolved at configuration time so that nothing needs NSS after fork. */

@@ -45,6 +45,16 @@ static int socket_prepare(int fd)
     return 0;
 }
 
+int tsgi_connection_dial(const char *path, int type, int *error)
+{
+    const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *error = fd < 0 ? errno : socket_connect(fd, path);
+    if (*error != 0 && fd >= 0) {
+        close(fd);
+    }
+    return *error == 0 ? fd : -1;
+}
+
 tsgi_connection_t *tsgi_connection_open(const char *path, int *error)
 {
     tsgi_connection_t *connection = calloc(1, sizeof(*connection));
@@ -52,8 +62,7 @@ tsgi_connection_t *tsgi_connection_open(const char *path, int *error)
         *error = ENOMEM;
         return NULL;
     }
-    connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    *error = connection->fd < 0 ? errno : socket_connect(connection->fd, path);
+    connection->fd = tsgi_connection_dial(path, SOCK_STREAM, error);
     if (*error == 0) {
         *error = socket_prepare(connection->fd);
     }

@@ -35,6 +35,12 @@ typedef struct tsgi_connection_t {
 } tsgi_connection_t;
 
 /**
+ * Connects to a socket without ever waiting.
+ * @param type SOCK_STREAM or SOCK_SEQPACKET
+ * @return a non-blocking fd, or −1 and *error = errno: EAGAIN means that the backlog is full.
+ */
+int tsgi_connection_dial(const char *path, int type, int *error);
+/**
  * Connects to a slot without ever waiting.
  * @return NULL and *error = errno: EAGAIN means that the backlog is full. The caller
  * closes what it got.

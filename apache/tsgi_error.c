@@ -26,10 +26,17 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_CONNECT] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
         TSGI_LOGNO(0172) "no worker can be connected to"},
+    [TSGI_FAIL_FULL] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
+        TSGI_LOGNO(0197) "the queues of all workers were full for connect-timeout"},
     [TSGI_FAIL_UNSENT] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 2,
         TSGI_LOGNO(0173) "every worker that got the request ended or refused before it began "
                          "with it; given up"},
+    [TSGI_FAIL_POISON] = {
+        HTTP_BAD_GATEWAY, APLOG_ERR, 0,
+        TSGI_LOGNO(0199) "the request killed 2 workers, each before it began with it; it is "
+                         "sent to no third"},
     [TSGI_FAIL_BEGUN] = {
         HTTP_BAD_GATEWAY, APLOG_ERR, 0,
         TSGI_LOGNO(0174) "the worker ended before the response was complete"},
@@ -39,6 +46,10 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_TIMEOUT] = {
         HTTP_GATEWAY_TIME_OUT, APLOG_ERR, 0,
         TSGI_LOGNO(0176) "the worker neither sent nor took a byte within socket-timeout"},
+    [TSGI_FAIL_OVERDUE] = {
+        HTTP_GATEWAY_TIME_OUT, APLOG_ERR, 0,
+        TSGI_LOGNO(0198) "request-timeout is over, and the worker is too busy to say so: its "
+                         "event loop is blocked"},
     [TSGI_FAIL_ABORT] = {
         HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, 0,
         TSGI_LOGNO(0177) "the worker could not finish the response"},
@@ -67,15 +78,16 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
 /* clang-format on */
 
 /*
- * Causes of an ABORT that are the request's, not the app's: a pattern led to a file that is not there or
- * may not run. The same rows stand in src/errors.ts (test/meta compares them).
+ * Causes of an ABORT that are not a 500: a pattern led to a file that is not there or may not run; the app
+ * took too long. The same rows stand in src/errors.ts (test/meta compares them).
  */
 static const struct {
     apr_uint16_t code;
     int status;
 } abort_statuses[] = {
-    {601, HTTP_NOT_FOUND}, {602, HTTP_FORBIDDEN}, {603, HTTP_FORBIDDEN},
-    {604, HTTP_FORBIDDEN}, {605, HTTP_FORBIDDEN}, {606, HTTP_FORBIDDEN},
+    {601, HTTP_NOT_FOUND},        {602, HTTP_FORBIDDEN}, {603, HTTP_FORBIDDEN},
+    {604, HTTP_FORBIDDEN},        {605, HTTP_FORBIDDEN}, {606, HTTP_FORBIDDEN},
+    {730, HTTP_GATEWAY_TIME_OUT},
 };
 
 static int abort_status(unsigned code, int otherwise)
@@ -139,6 +151,9 @@ static const char *describe_detail(request_rec *r, const tsgi_error_t *error)
     case TSGI_FAIL_UNAVAILABLE:
         return apr_psprintf(r->pool, "see TSGI%04d above", error->code);
     default:
+        if (error->death != NULL) {
+            return error->death;
+        }
         return error->detail != NULL ? error->detail : "";
     }
 }

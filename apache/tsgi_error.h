@@ -15,10 +15,13 @@ typedef enum {
     TSGI_FAIL_QUEUE,       /**< no worker took it within queue-timeout */
     TSGI_FAIL_UNAVAILABLE, /**< the supervisor says that there is no worker */
     TSGI_FAIL_CONNECT,     /**< no slot can be connected to */
+    TSGI_FAIL_FULL,        /**< all backlogs were full for connect-timeout */
     TSGI_FAIL_UNSENT,      /**< as many workers as allowed ended before they began it */
+    TSGI_FAIL_POISON,      /**< it got two workers, and both ended before they began it */
     TSGI_FAIL_BEGUN,       /**< the worker ended after it began, before a response */
     TSGI_FAIL_PROTOCOL,    /**< the worker broke the rules of the wire */
     TSGI_FAIL_TIMEOUT,     /**< no byte from or to the worker within socket-timeout */
+    TSGI_FAIL_OVERDUE,     /**< request-timeout is over, and the worker does not say so */
     TSGI_FAIL_ABORT,       /**< the worker said ABORT */
     TSGI_FAIL_MEMORY,      /**< no memory */
     TSGI_FAIL_HEAD_SIZE,   /**< the request head is larger than the wire allows */
@@ -33,14 +36,16 @@ typedef enum {
 /** A failure with all that is known about it. All zero = none. */
 typedef struct {
     tsgi_failure_t kind;
-    int status;         /**< BODY: the answer; OUTPUT: what the handler returns */
-    int code;           /**< UNAVAILABLE, ABORT: the N of the worker's TSGI<N> */
-    int retry_after;    /**< seconds, 0 = default of the kind */
-    int os_error;       /**< errno, 0 = none */
-    int slot;           /**< worker, −1 = none in particular */
-    unsigned pid;       /**< 0 = not known */
-    const char *text;   /**< ABORT: what the worker wrote; any bytes */
-    apr_size_t length;  /**< of text */
+    int status;        /**< BODY: the answer; OUTPUT: what the handler returns */
+    int code;          /**< UNAVAILABLE, ABORT: the N of the worker's TSGI<N> */
+    int retry_after;   /**< seconds, 0 = default of the kind */
+    int os_error;      /**< errno, 0 = none */
+    int slot;          /**< worker, −1 = none in particular */
+    unsigned pid;      /**< 0 = not known */
+    const char *text;  /**< ABORT: what the worker wrote; any bytes */
+    apr_size_t length; /**< of text */
+    const char
+        *death; /**< how the worker died, if its end is the cause; NULL = it is not */
     const char *detail; /**< PROTOCOL: which frame and what was wrong; NULL = none */
 } tsgi_error_t;
 

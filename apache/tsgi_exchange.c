@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_exchange.h"
+#include "tsgi_inquest.h"
 #include "tsgi_pump.h"
 
 #include "apr_strings.h"
@@ -18,10 +19,10 @@ static tsgi_step_t begin_attempt(tsgi_exchange_t *x)
 
     x->state = TSGI_STATE_SENDING;
     x->written = 0;
-    x->is_broken = x->is_leaving = 0;
+    x->is_broken = x->is_leaving = x->is_lost = 0;
     x->data_left = 0;
     x->log_prefix = NULL;
-    x->idle_since = 0;
+    x->idle_since = x->whole_since = 0;
     x->is_body_sent = (x->head.request.flags & TSGI_R_BODY) == 0;
     x->error.slot = x->lease.slot;
     x->error.pid = connection->pid;
@@ -77,7 +78,7 @@ static tsgi_step_t try_workers(tsgi_exchange_t *x)
     do {
         x->error.slot = -1;
         x->error.pid = 0;
-        if (!tsgi_balance_acquire(x->r, &x->client, x->slots, x->deadline, &x->lease,
+        if (!tsgi_balance_acquire(x->r, &x->client, x->slots, &x->deadline, &x->lease,
                                   &x->error)) {
             return TSGI_STEP_FAIL;
         }
@@ -126,7 +127,7 @@ static int finish_failed(tsgi_exchange_t *x)
 {
     const int is_passed = x->reply.is_passed;
 
-    if (x->error.kind == TSGI_FAIL_PROTOCOL) {
+    if (x->error.kind == TSGI_FAIL_PROTOCOL || x->error.kind == TSGI_FAIL_OVERDUE) {
         tsgi_lease_drop_penalised(&x->lease, apr_time_now());
     }
     tsgi_lease_drop(&x->lease);
@@ -140,6 +141,12 @@ static int finish_failed(tsgi_exchange_t *x)
     }
     else {
         tsgi_reply_reset(&x->reply);
+    }
+    /* After the client has seen the cut: the answer may take a moment. Without a pid there is no worker
+     * that this failure is about. */
+    if (x->is_lost && x->error.pid != 0) {
+        x->error.death =
+            tsgi_inquest_hold(x->r->pool, x->slots, x->error.slot, x->error.pid);
     }
     return tsgi_error_report(x->r, x->route->group->name, &x->error, is_passed);
 }
@@ -156,11 +163,10 @@ int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
     if (status != OK) {
         return status;
     }
+    x->head.request.timeout_ms = (uint32_t)x->slots->generation->request_timeout;
     tsgi_client_init(&x->client, r);
     tsgi_body_init(&x->body, r, &x->head.request);
     tsgi_reply_init(&x->reply, r);
-    x->deadline =
-        apr_time_now() + apr_time_from_msec(x->slots->generation->queue_timeout);
 
     tsgi_step_t step = TSGI_STEP_FAIL;
     if (!tsgi_body_prefetch(&x->body)) {

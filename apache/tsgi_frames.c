@@ -257,6 +257,7 @@ static tsgi_step_t take_data(tsgi_exchange_t *x)
             tsgi_reply_copy(&x->reply, connection->in + connection->in_at, n);
         tsgi_connection_consume(connection, n);
         x->data_left -= (uint32_t)n;
+        x->idle_since = 0;
         if (rv != APR_SUCCESS) {
             return tsgi_pump_fail_output(x, rv);
         }
@@ -315,6 +316,7 @@ tsgi_step_t tsgi_frames_take(tsgi_exchange_t *x)
         const tsgi_step_t step = on_frame(x, &frame, payload);
         tsgi_connection_consume(connection,
                                 TSGI_FRAME_HEADER + (payload != NULL ? frame.length : 0));
+        x->idle_since = 0;
         if (step != TSGI_STEP_MORE) {
             return step;
         }

@@ -10,10 +10,11 @@
 #include "http_core.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Descriptors that the parent keeps per generation, and while it starts one. */
-#define FDS_PER_GENERATION 8
+#define FDS_PER_GENERATION 10
 
 /* One run of post_config. */
 typedef struct {
@@ -46,6 +47,7 @@ static void generation_free(tsgi_process_t *process, tsgi_generation_t *generati
     while (generation->first_slots != NULL) {
         tsgi_slots_destroy(generation->first_slots);
     }
+    tsgi_socket_close(&generation->inquest);
     apr_pool_destroy(generation->pool);
 }
 
@@ -79,7 +81,9 @@ static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group
     generation->connect_timeout = group->options.connect_timeout;
     generation->queue_timeout = group->options.queue_timeout;
     generation->socket_timeout = group->options.socket_timeout;
+    generation->request_timeout = group->options.request_timeout;
     generation->uid = group->identity.uid;
+    generation->inquest.listen_fd = generation->inquest.path_fd = -1;
     generation->state = TSGI_GEN_RUNNING;
     generation->server = group->server;
     generation->next = pass->process->generations;
@@ -137,6 +141,16 @@ static const char *place_prepare(pass_t *pass, const tsgi_group_t *group,
     place->backlog = (int)group->options.listen_backlog;
     place->owner = group->identity.socket_uid;
     return NULL;
+}
+
+static const char *inquest_open(pass_t *pass, const tsgi_group_t *group,
+                                tsgi_generation_t *generation)
+{
+    tsgi_slot_place_t place;
+    const char *problem = place_prepare(pass, group, &place);
+    return problem != NULL
+               ? problem
+               : tsgi_socket_open(pass->p, &generation->inquest, SOCK_SEQPACKET, &place);
 }
 
 /* Finds the slots that the generation has already. @return how many application groups lack them. */
@@ -218,6 +232,9 @@ static const char *group_realize(pass_t *pass, tsgi_group_t *group)
     problem = tsgi_supervisor_create(pass->p, pass->process, generation, group);
     if (problem == NULL) {
         problem = apps_attach(pass, group, generation);
+    }
+    if (problem == NULL) {
+        problem = inquest_open(pass, group, generation);
     }
     if (problem != NULL) {
         generation_free(pass->process, generation);

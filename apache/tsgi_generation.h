@@ -17,12 +17,17 @@
 typedef struct tsgi_pool_t
     tsgi_pool_t; /* tsgi_pool.h: connections of one child to one slot */
 
+/** A listening socket of ours, with no name in any directory. Made by tsgi_socket_open(). */
+typedef struct {
+    int listen_fd; /**< parent only; −1 in children */
+    int path_fd;   /**< O_PATH fd of the socket, kept by parent and children */
+    char path[32]; /**< "/proc/self/fd/<path_fd>", what connect(2) is given */
+} tsgi_socket_t;
+
 /** One worker's place: a listening socket. */
 typedef struct {
-    int index;         /**< 0..processes-1 */
-    int listen_fd;     /**< parent only; −1 in children */
-    int path_fd;       /**< O_PATH fd of the socket, kept by parent and children */
-    char path[32];     /**< "/proc/self/fd/<path_fd>", what connect(2) is given */
+    int index; /**< 0..processes-1 */
+    tsgi_socket_t socket;
     tsgi_pool_t *pool; /**< child only; made at the first use by tsgi_pool.c */
 } tsgi_slot_t;
 
@@ -82,7 +87,10 @@ struct tsgi_generation_t {
     tsgi_slots_t *first_slots; /**< the same as a list, for walks */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
+    apr_int64_t request_timeout; /**< 0 = none */
     uid_t uid; /**< the workers' */
+    /** Where children ask the supervisor how a worker died; see tsgi_inquest.h. */
+    tsgi_socket_t inquest;
     /* The rest is the parent's, see tsgi_generation.c */
     struct tsgi_supervisor_t *supervisor;
     server_rec *server; /**< whose log is the group's; of the configuration in force */

@@ -59,6 +59,9 @@ int tsgi_handler(request_rec *r)
     if (r->handler == NULL || strcmp(r->handler, TSGI_HANDLER) != 0 || r->uri[0] != '/') {
         return DECLINED;
     }
+    if (r->method_number == M_CONNECT) {
+        return HTTP_METHOD_NOT_ALLOWED; /* its target is a host, which no alias names */
+    }
     (void)tsgi_request_id(r);
     if (is_path_info_refused(r)) {
         return refuse_path_info(r);

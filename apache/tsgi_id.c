@@ -101,8 +101,11 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
     put_number(hash, o->connect_timeout);
     put_number(hash, o->queue_timeout);
     put_number(hash, o->socket_timeout);
+    put_number(hash, o->request_timeout);
     put_number(hash, o->startup_timeout);
     put_number(hash, o->graceful_timeout);
+    put_number(hash, o->eviction_timeout);
+    put_number(hash, o->deadlock_timeout);
     put_number(hash, o->shutdown_timeout);
 }
 

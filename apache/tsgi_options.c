@@ -90,6 +90,27 @@ static const char *check_watch(apr_pool_t *p, const char *value)
     return NULL;
 }
 
+/* Durations that may be 0, for none, but not less than what can be kept. */
+static const char *check_least(const char *value, apr_int64_t least_ms,
+                               const char *expected)
+{
+    char *unit;
+    const apr_int64_t number = apr_strtoi64(value, &unit, 10);
+    return number > 0 && number < least_ms && strcasecmp(unit, "ms") == 0 ? expected
+                                                                          : NULL;
+}
+
+static const char *check_deadlock(apr_pool_t *p, const char *value)
+{
+    return check_least(value, SECOND, "0, or a duration from 1s to 24h");
+}
+
+/* Shorter ones could not be kept: the worker looks a few times a second. */
+static const char *check_request_timeout(apr_pool_t *p, const char *value)
+{
+    return check_least(value, 100, "a duration from 100ms to 24h, or 0 for none");
+}
+
 /* ---- the table ---------------------------------------------------------------------- */
 
 #define AT(member) offsetof(tsgi_options_t, member)
@@ -170,10 +191,16 @@ const tsgi_option_row_t tsgi_group_options[] = {
      NULL, "How long a request waits for a worker that takes it; then 503."},
     {"socket-timeout", TSGI_OPTION_DURATION, AT(socket_timeout), 1, 24 * HOUR, "60s", NULL, NULL,
      NULL, "How long no byte may come from a worker or be taken by it; then 504."},
+    {"request-timeout", TSGI_OPTION_DURATION, AT(request_timeout), 0, 24 * HOUR, "60s", NULL, NULL,
+     check_request_timeout, "How long an app may take until its response head; then 504. 0: no limit."},
     {"startup-timeout", TSGI_OPTION_DURATION, AT(startup_timeout), SECOND / 10, 24 * HOUR, "15s",
      NULL, NULL, NULL, "How long a worker may take until it is ready; then it is killed."},
+    {"deadlock-timeout", TSGI_OPTION_DURATION, AT(deadlock_timeout), 0, 24 * HOUR, "60s", NULL,
+     NULL, check_deadlock, "How long a worker's event loop may be blocked; then it is killed."},
     {"graceful-timeout", TSGI_OPTION_DURATION, AT(graceful_timeout), 0, 24 * HOUR, "15s", NULL,
-     NULL, NULL, "How long a worker that is replaced may finish what it has in hand."},
+     NULL, NULL, "How long a worker that is recycled may finish what it has in hand."},
+    {"eviction-timeout", TSGI_OPTION_DURATION, AT(eviction_timeout), 0, 24 * HOUR, NULL, NULL,
+     NULL, NULL, "The same at a reload and a changed group. Default: graceful-timeout."},
     {"shutdown-timeout", TSGI_OPTION_DURATION, AT(shutdown_timeout), 0, HOUR, "5s", NULL, NULL,
      NULL, "The same when Apache stops."},
     {NULL, TSGI_OPTION_INT, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},

@@ -22,12 +22,17 @@ struct tsgi_pool_t {
     apr_time_t served_at;
     apr_time_t next_probe, next_complaint;
     unsigned turn;
+    tsgi_verdict_t verdict; /* has a lock of its own */
 };
 
 tsgi_pool_t *tsgi_pool_create(int max_idle)
 {
     tsgi_pool_t *pool = calloc(1, sizeof(*pool));
     if (pool == NULL) {
+        return NULL;
+    }
+    if (tsgi_verdict_init(&pool->verdict) != 0) {
+        free(pool);
         return NULL;
     }
     if (pthread_mutex_init(&pool->lock, NULL) != 0) {
@@ -177,6 +182,11 @@ void tsgi_pool_forget(tsgi_pool_t *pool, uint32_t pid)
     }
     pthread_mutex_unlock(&pool->lock);
     close_all(forgotten);
+}
+
+tsgi_verdict_t *tsgi_pool_verdict(tsgi_pool_t *pool)
+{
+    return &pool->verdict;
 }
 
 /* ---- hints -------------------------------------------------------------------------- */

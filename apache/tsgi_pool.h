@@ -12,6 +12,7 @@
 #define TSGI_POOL_H
 
 #include "tsgi_connection.h"
+#include "tsgi_inquest.h"
 
 /** How long a slot that refused or hung up is no candidate while there are others. */
 #define TSGI_PENALTY (100 * 1000)
@@ -38,6 +39,9 @@ void tsgi_pool_give_pending(tsgi_pool_t *pool, tsgi_connection_t *connection);
  * of a request.
  */
 void tsgi_pool_forget(tsgi_pool_t *pool, uint32_t pid);
+
+/** What is known about the death of the slot's last worker; see tsgi_inquest.h. */
+tsgi_verdict_t *tsgi_pool_verdict(tsgi_pool_t *pool);
 
 /** Hints for the choice of a slot: read without the lock, may be a moment old. */
 typedef struct {

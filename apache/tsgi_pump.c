@@ -3,11 +3,19 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* A request that no app may have seen is taken back from a silent worker if another
  * one is idle. */
 #define TAKE_BACK_AFTER apr_time_from_sec(1)
+/* A GET in a worker's queue is looked at so often: has the worker taken it? */
+#define LOOK_AT_QUEUE apr_time_from_sec(1)
+/* How much later than the worker Apache itself ends a request whose request-timeout is over. */
+#define OVERDUE_AFTER apr_time_from_sec(1)
+/* A request that so many workers have got and that none of them survived is sent to no other. */
+#define MAX_DEATHS 2
 /* A worker that never stops talking is never waited for, so the client is looked at so often
  * by the clock, and the clock every so many rounds. */
 #define LOOK_AT_CLIENT apr_time_from_msec(500)
@@ -44,18 +52,37 @@ int tsgi_pump_needs_started(const tsgi_exchange_t *x)
 }
 
 /*
+ * The worker has ended with the request before it began it. It is not to blame when it was
+ * unread, which the kernel tells if there is no body; nor when the worker was leaving.
+ */
+static tsgi_step_t lost_unbegun(tsgi_exchange_t *x, int error)
+{
+    const int is_unread =
+        error == ECONNRESET && (x->head.request.flags & TSGI_R_BODY) == 0;
+    const unsigned pid = x->lease.connection->pid;
+
+    if (is_unread || x->is_leaving || pid == x->dead_pid) {
+        return TSGI_STEP_AGAIN;
+    }
+    x->dead_pid = pid;
+    return ++x->deaths < MAX_DEATHS ? TSGI_STEP_AGAIN
+                                    : tsgi_pump_fail(x, TSGI_FAIL_POISON);
+}
+
+/*
  * The connection has ended; error is 0 for an end of stream. The retry law: the kernel
  * resets a connection whose worker had not read all that was written to it, and ends it
  * if it had.
  */
 static tsgi_step_t lost(tsgi_exchange_t *x, int error)
 {
+    x->is_lost = 1;
     if (x->state == TSGI_STATE_SENDING) {
         return TSGI_STEP_AGAIN;
     }
     if (x->state == TSGI_STATE_SENT &&
         (tsgi_pump_needs_started(x) || error == ECONNRESET)) {
-        return TSGI_STEP_AGAIN;
+        return lost_unbegun(x, error);
     }
     x->error.os_error = error;
     return tsgi_pump_fail(x, TSGI_FAIL_BEGUN);
@@ -84,6 +111,7 @@ static long receive_now(tsgi_exchange_t *x, tsgi_step_t *step)
     const size_t size = x->data_left < TSGI_HELD_MAX ? x->data_left : TSGI_HELD_MAX;
     const long n = tsgi_connection_read(connection, x->spare, size);
     if (n > 0) {
+        x->idle_since = 0;
         char *data = x->spare;
         x->spare = NULL;
         x->data_left -= (uint32_t)n;
@@ -98,7 +126,10 @@ static long receive_now(tsgi_exchange_t *x, tsgi_step_t *step)
 static tsgi_step_t received(tsgi_exchange_t *x, long n)
 {
     if (n > 0) {
-        x->idle_since = 0;
+        /* The first bytes of a frame; the rest of it counts when it has come whole. */
+        if (tsgi_connection_buffered(x->lease.connection) == (size_t)n) {
+            x->idle_since = 0;
+        }
         return TSGI_STEP_MORE;
     }
     return n == -ENOMEM ? tsgi_pump_fail(x, TSGI_FAIL_MEMORY) : lost(x, (int)-n);
@@ -135,18 +166,70 @@ static int may_take_back(const tsgi_exchange_t *x)
            (x->state == TSGI_STATE_SENT && tsgi_pump_needs_started(x));
 }
 
-/* How long the present silence may go on from now, in ms; 0: it has lasted long
- * enough. */
-static int time_left(const tsgi_exchange_t *x, apr_time_t now)
+/* Whether the worker has read all that was written; the kernel counts what it has not. */
+static int is_all_read(const tsgi_exchange_t *x)
+{
+    int unread = 0;
+    return ioctl(x->lease.connection->fd, SIOCOUTQ, &unread) != 0 || unread == 0;
+}
+
+/* From when the worker has the whole request, the app's time runs. */
+static void note_whole(tsgi_exchange_t *x, apr_time_t now)
+{
+    const int may_be = x->state == TSGI_STATE_BEGUN ||
+                       (x->state == TSGI_STATE_SENT && !tsgi_pump_needs_started(x));
+    if (may_be && x->whole_since == 0 && x->is_body_sent && tsgi_upload_is_idle(x) &&
+        is_all_read(x)) {
+        x->whole_since = x->idle_since = now;
+    }
+}
+
+/* It waits in the worker's queue: that time is the queue's. */
+static int is_queued(const tsgi_exchange_t *x)
+{
+    return may_take_back(x) || (x->state == TSGI_STATE_SENT && x->whole_since == 0);
+}
+
+/* When Apache itself ends the request because of request-timeout; 0 = not at all. */
+static apr_time_t overdue_at(const tsgi_exchange_t *x)
+{
+    const apr_int64_t limit = x->slots->generation->request_timeout;
+    return limit > 0 && x->whole_since != 0 && x->state < TSGI_STATE_HEAD
+               ? x->whole_since + apr_time_from_msec(limit) + OVERDUE_AFTER
+               : 0;
+}
+
+static int is_overdue(const tsgi_exchange_t *x, apr_time_t now)
+{
+    const apr_time_t at = overdue_at(x);
+    return at != 0 && now >= at;
+}
+
+/* Until when the present silence may go on. */
+static apr_time_t silence_end(const tsgi_exchange_t *x)
 {
     const apr_interval_time_t limit =
         x->wants_client ? x->r->server->timeout
                         : apr_time_from_msec(x->slots->generation->socket_timeout);
-    apr_time_t end = x->idle_since + limit;
-    if (may_take_back(x)) {
-        /* It waits in the worker's queue: that time is the queue's. */
-        end = x->wants_client && end < x->deadline ? end : x->deadline;
-        if (x->slots->nslots > 1 && now + TAKE_BACK_AFTER < end) {
+    const apr_time_t end = x->idle_since + limit;
+    if (is_queued(x)) {
+        return x->wants_client && end < x->deadline ? end : x->deadline;
+    }
+    /* Of two limits that are over together, the worker's own word says more. */
+    const apr_time_t overdue = overdue_at(x);
+    return overdue != 0 && overdue - OVERDUE_AFTER <= end ? overdue : end;
+}
+
+/* The same in ms from now, shorter if there is something to look at meanwhile; 0: it has
+ * lasted long enough. */
+static int time_left(const tsgi_exchange_t *x, apr_time_t now)
+{
+    apr_time_t end = silence_end(x);
+    if (is_queued(x)) {
+        if (!may_take_back(x) && now + LOOK_AT_QUEUE < end) {
+            end = now + LOOK_AT_QUEUE;
+        }
+        else if (x->slots->nslots > 1 && now + TAKE_BACK_AFTER < end) {
             end = now + TAKE_BACK_AFTER; /* time to look whether another worker is idle */
         }
     }
@@ -157,10 +240,10 @@ static int time_left(const tsgi_exchange_t *x, apr_time_t now)
     return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-static tsgi_step_t timed_out(tsgi_exchange_t *x)
+static tsgi_step_t timed_out(tsgi_exchange_t *x, apr_time_t now)
 {
-    if (may_take_back(x) && (!x->wants_client || apr_time_now() >= x->deadline)) {
-        const tsgi_step_t step = take_back(x);
+    if (is_queued(x) && (!x->wants_client || now >= x->deadline)) {
+        const tsgi_step_t step = may_take_back(x) ? take_back(x) : TSGI_STEP_AGAIN;
         return step == TSGI_STEP_AGAIN ? tsgi_pump_fail(x, TSGI_FAIL_QUEUE) : step;
     }
     if (x->wants_client) {
@@ -168,7 +251,19 @@ static tsgi_step_t timed_out(tsgi_exchange_t *x)
         x->error.os_error = APR_TIMEUP;
         return tsgi_pump_fail(x, TSGI_FAIL_BODY);
     }
-    return tsgi_pump_fail(x, TSGI_FAIL_TIMEOUT);
+    return tsgi_pump_fail(x, is_overdue(x, now) ? TSGI_FAIL_OVERDUE : TSGI_FAIL_TIMEOUT);
+}
+
+/* What a wait that begins or goes on counts from. */
+static void note_waiting(tsgi_exchange_t *x, apr_time_t now)
+{
+    if (x->idle_since == 0) {
+        x->idle_since = now;
+    }
+    note_whole(x, now);
+    if (x->deadline == 0 && is_queued(x)) {
+        x->deadline = now + apr_time_from_msec(x->slots->generation->queue_timeout);
+    }
 }
 
 /* Waits for the worker and the client together, after the first wait for the worker
@@ -180,12 +275,10 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
 
     for (;;) {
         const apr_time_t now = apr_time_now();
-        if (x->idle_since == 0) {
-            x->idle_since = now;
-        }
+        note_waiting(x, now);
         const int left = time_left(x, now);
         if (left == 0) {
-            return timed_out(x);
+            return timed_out(x, now);
         }
         if (may_take_back(x) && !x->is_taken_back &&
             now - x->idle_since >= TAKE_BACK_AFTER &&
@@ -228,8 +321,8 @@ static tsgi_step_t receive(tsgi_exchange_t *x)
 }
 
 /* Frames that bring the client nothing (LOG, dropped bytes) would otherwise hold this thread
- * for a client that has long gone. */
-static tsgi_step_t look_at_client(tsgi_exchange_t *x)
+ * for a client that has long gone, or for longer than request-timeout. */
+static tsgi_step_t look_around(tsgi_exchange_t *x)
 {
     struct pollfd own[1];
 
@@ -240,6 +333,10 @@ static tsgi_step_t look_at_client(tsgi_exchange_t *x)
     const apr_time_t now = apr_time_now();
     if (now < x->client_due) {
         return TSGI_STEP_MORE;
+    }
+    note_whole(x, now);
+    if (is_overdue(x, now)) {
+        return tsgi_pump_fail(x, TSGI_FAIL_OVERDUE);
     }
     const int is_served = x->client_due == 0 || x->reply.passes != x->seen_passes;
     x->client_due = now + LOOK_AT_CLIENT;
@@ -256,7 +353,7 @@ tsgi_step_t tsgi_pump_run(tsgi_exchange_t *x)
 {
     tsgi_step_t step = TSGI_STEP_MORE;
     while (step == TSGI_STEP_MORE) {
-        step = look_at_client(x);
+        step = look_around(x);
         if (step != TSGI_STEP_MORE) {
             break;
         }

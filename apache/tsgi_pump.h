@@ -51,8 +51,11 @@ typedef struct {
     tsgi_body_t body;
     tsgi_reply_t reply;
     tsgi_error_t error;
-    apr_time_t deadline; /* of the wait for a worker: queue-timeout */
+    apr_time_t
+        deadline; /* of the wait for a worker: queue-timeout; 0 = it never waited */
     int resends, stale;
+    int deaths;        /* workers that ended with the request before they began it */
+    unsigned dead_pid; /* the last of them */
     int is_taken_back; /* from a worker that gave no sign: once per request */
 
     /* One attempt. */
@@ -63,6 +66,7 @@ typedef struct {
     apr_uint64_t written;
     int is_body_sent; /* BODY_END, or a head without body, is written or in parts */
     int is_broken;    /* writing failed: only what is queued can still be read */
+    int is_lost;      /* the end of the connection was read */
     int is_leaving;   /* GOAWAY: the connection is not used again */
     int wants_write, wants_client; /* what the next wait is for, besides the worker */
     int has_more;       /* tsgi_upload_push() stopped before anything stopped it */
@@ -78,7 +82,9 @@ typedef struct {
     apr_time_t log_second;  /* which second log_lines counts */
     int log_lines;          /* LOG frames in that second */
     unsigned log_dropped;   /* LOG frames over the limit, not yet told */
-    apr_time_t idle_since;  /* 0 = a byte has moved since anybody looked */
+    apr_time_t idle_since;  /* 0 = a byte of a body or a whole frame has moved since
+                               anybody looked: one that drips is as good as silent */
+    apr_time_t whole_since; /* the worker has read the whole request; 0 = not known */
 } tsgi_exchange_t;
 
 /* ---- tsgi_pump.c -------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_request.h"
 #include "tsgi_error.h"
+#include "tsgi_record.h"
 
 #include "apr_lib.h"
 #include "apr_strings.h"
@@ -157,7 +158,7 @@ static void remove_named(tsgi_head_t *head, request_rec *r, const char *named)
 
 static void build_headers(filter_t *filter, tsgi_head_t *head)
 {
-    const apr_array_header_t *array = apr_table_elts(filter->r->headers_in);
+    const apr_array_header_t *array = apr_table_elts(tsgi_record_headers(filter->r));
     const apr_table_entry_t *entries = (const apr_table_entry_t *)array->elts;
     tsgi_field_t *field =
         apr_palloc(filter->r->pool, sizeof(*field) * ((size_t)array->nelts + 1));
@@ -168,10 +169,8 @@ static void build_headers(filter_t *filter, tsgi_head_t *head)
             continue;
         }
         field->name = str(entries[i].key);
-        /* "_": CGI's names cannot tell X_User from X-User. Other odd characters: the
-         * encoder. */
-        if (memchr(field->name.data, '_', field->name.len) != NULL ||
-            !header_passes(filter, field->name.data, field->name.len, entries[i].val)) {
+        /* Odd characters are the encoder's to find. */
+        if (!header_passes(filter, field->name.data, field->name.len, entries[i].val)) {
             continue;
         }
         field->value = str(entries[i].val);

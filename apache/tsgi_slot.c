@@ -29,6 +29,16 @@ static int make_directories(apr_pool_t *p, const char *path)
     return mkdir(copy, 0711) == 0 || errno == EEXIST ? 0 : -1;
 }
 
+/*
+ * Others may rename and remove what is in it; the sticky bit forbids that. The group of who starts
+ * httpd is root's own, or, where umask is 002, a private one.
+ */
+static int is_open_to_others(const struct stat *info)
+{
+    const mode_t others = info->st_gid == getegid() ? S_IWOTH : S_IWGRP | S_IWOTH;
+    return (info->st_mode & others) != 0 && (info->st_mode & S_ISVTX) == 0;
+}
+
 /* What an opened directory lacks. @return NULL, or the sentence. */
 static const char *directory_check(apr_pool_t *p, const char *path, int fd)
 {
@@ -51,14 +61,14 @@ static const char *directory_check(apr_pool_t *p, const char *path, int fd)
                              "TSGIRuntimeDir",
             path, (long)info.st_uid);
     }
-    if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+    if (is_open_to_others(&info)) {
         return apr_psprintf(
             p,
-            TSGI_LOGNO(0051) "the runtime directory %s can be written by "
-                             "everyone: another user could put a socket of his "
-                             "own in the place of one of ours; run chmod o-w on "
-                             "it, or name another one with TSGIRuntimeDir",
-            path);
+            TSGI_LOGNO(0051) "the runtime directory %s can be written by others than its "
+                             "owner (mode %03o, group %ld): another user could put a "
+                             "socket of his own in the place of one of ours; run chmod "
+                             "go-w on it, or name another one with TSGIRuntimeDir",
+            path, (unsigned)(info.st_mode & 0777), (long)info.st_gid);
     }
     return NULL;
 }
@@ -89,13 +99,13 @@ const char *tsgi_slots_directory(apr_pool_t *p, const char *path, int *fd)
 /* ---- one socket ------------------------------------------------------------------------ */
 
 /* Opens the socket's path and gives it to its owner. @return 0, or -1 with errno and *step. */
-static int path_open(tsgi_slot_t *slot, const tsgi_slot_place_t *place, const char *name,
-                     const char **step)
+static int path_open(tsgi_socket_t *self, const tsgi_slot_place_t *place,
+                     const char *name, const char **step)
 {
     struct stat info;
     *step = "open";
-    slot->path_fd = openat(place->directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (slot->path_fd < 0 || fstat(slot->path_fd, &info) != 0) {
+    self->path_fd = openat(place->directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (self->path_fd < 0 || fstat(self->path_fd, &info) != 0) {
         return -1;
     }
     if (!S_ISSOCK(info.st_mode) || info.st_uid != geteuid()) {
@@ -104,51 +114,51 @@ static int path_open(tsgi_slot_t *slot, const tsgi_slot_place_t *place, const ch
     }
     *step = "chown";
     if (geteuid() == 0 &&
-        fchownat(slot->path_fd, "", place->owner, (gid_t)-1, AT_EMPTY_PATH) != 0) {
+        fchownat(self->path_fd, "", place->owner, (gid_t)-1, AT_EMPTY_PATH) != 0) {
         return -1;
     }
     return 0;
 }
 
-static int socket_bind(tsgi_slot_t *slot, const tsgi_slot_place_t *place,
+static int socket_bind(tsgi_socket_t *self, int type, const tsgi_slot_place_t *place,
                        const char *name, const char **step)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     *step = "socket";
-    slot->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (slot->listen_fd < 0) {
+    self->listen_fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (self->listen_fd < 0) {
         return -1;
     }
     /* The file takes over the mode that the socket has before it is bound: never open to others. */
     *step = "chmod";
-    if (fchmod(slot->listen_fd, 0600) != 0) {
+    if (fchmod(self->listen_fd, 0600) != 0) {
         return -1;
     }
     /* By the directory's fd: the path may be longer than the 107 bytes of an address. */
     *step = "bind";
     apr_snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s",
                  place->directory_fd, name);
-    if (bind(slot->listen_fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    if (bind(self->listen_fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         return -1;
     }
     *step = "listen";
-    return listen(slot->listen_fd, place->backlog);
+    return listen(self->listen_fd, place->backlog);
 }
 
-static void slot_close(tsgi_slot_t *slot)
+void tsgi_socket_close(tsgi_socket_t *self)
 {
-    if (slot->listen_fd >= 0) {
-        close(slot->listen_fd);
-        slot->listen_fd = -1;
+    if (self->listen_fd >= 0) {
+        close(self->listen_fd);
+        self->listen_fd = -1;
     }
-    if (slot->path_fd >= 0) {
-        close(slot->path_fd);
-        slot->path_fd = -1;
+    if (self->path_fd >= 0) {
+        close(self->path_fd);
+        self->path_fd = -1;
     }
 }
 
-static const char *slot_open(apr_pool_t *p, tsgi_slot_t *slot,
+const char *tsgi_socket_open(apr_pool_t *p, tsgi_socket_t *self, int type,
                              const tsgi_slot_place_t *place)
 {
     static unsigned int
@@ -164,13 +174,13 @@ static const char *slot_open(apr_pool_t *p, tsgi_slot_t *slot,
                                              "removed: %s; remove it by hand",
                             place->directory, name, strerror(errno));
     }
-    if (socket_bind(slot, place, name, &step) != 0 ||
-        path_open(slot, place, name, &step) != 0) {
+    if (socket_bind(self, type, place, name, &step) != 0 ||
+        path_open(self, place, name, &step) != 0) {
         error = errno;
     }
     (void)unlinkat(place->directory_fd, name, 0);
     if (error != 0) {
-        slot_close(slot);
+        tsgi_socket_close(self);
         return apr_psprintf(
             p,
             TSGI_LOGNO(0052) "no socket can be made in %s: %s: %s; expected a "
@@ -180,7 +190,7 @@ static const char *slot_open(apr_pool_t *p, tsgi_slot_t *slot,
                              "(ulimit -n)",
             place->directory, step, strerror(error));
     }
-    apr_snprintf(slot->path, sizeof(slot->path), "/proc/self/fd/%d", slot->path_fd);
+    apr_snprintf(self->path, sizeof(self->path), "/proc/self/fd/%d", self->path_fd);
     return NULL;
 }
 
@@ -347,13 +357,13 @@ const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation,
         apr_pcalloc(generation->pool, sizeof(tsgi_slot_t) * (apr_size_t)nslots);
     for (int i = 0; i < nslots; i++) {
         slots->slots[i].index = i;
-        slots->slots[i].listen_fd = slots->slots[i].path_fd = -1;
+        slots->slots[i].socket.listen_fd = slots->slots[i].socket.path_fd = -1;
     }
     apr_hash_set(generation->slots_by_name, slots->name, APR_HASH_KEY_STRING, slots);
     list_append(generation, slots);
     problem = load_map(p, &slots->load, nslots);
     for (int i = 0; i < nslots && problem == NULL; i++) {
-        problem = slot_open(p, &slots->slots[i], place);
+        problem = tsgi_socket_open(p, &slots->slots[i].socket, SOCK_STREAM, place);
     }
     if (problem != NULL) {
         tsgi_slots_destroy(slots);
@@ -396,7 +406,7 @@ void tsgi_slots_destroy(tsgi_slots_t *slots)
     apr_hash_set(slots->generation->slots_by_name, slots->name, APR_HASH_KEY_STRING,
                  NULL);
     for (int i = 0; i < slots->nslots; i++) {
-        slot_close(&slots->slots[i]);
+        tsgi_socket_close(&slots->slots[i].socket);
     }
     if (slots->load.size != 0) {
         (void)munmap(slots->load.used, slots->load.size);
@@ -408,15 +418,22 @@ void tsgi_slots_destroy(tsgi_slots_t *slots)
     }
 }
 
+/* Async-signal-safe. */
+static void socket_forget(tsgi_socket_t *self)
+{
+    if (self->listen_fd >= 0) {
+        close(self->listen_fd);
+        self->listen_fd = -1;
+    }
+}
+
 void tsgi_slots_forget_all(tsgi_generation_t *generation)
 {
+    socket_forget(&generation->inquest);
     for (tsgi_slots_t *slots = generation->first_slots; slots != NULL;
          slots = slots->next) {
         for (int i = 0; i < slots->nslots; i++) {
-            if (slots->slots[i].listen_fd >= 0) {
-                close(slots->slots[i].listen_fd);
-                slots->slots[i].listen_fd = -1;
-            }
+            socket_forget(&slots->slots[i].socket);
         }
     }
 }

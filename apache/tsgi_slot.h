@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
  * @file tsgi_slot.h
- * The sockets of application groups, and their load counters (tsgi_load_*, in tsgi_generation.h).
+ * The sockets of generations and their application groups, and their load counters (tsgi_load_*, in tsgi_generation.h).
  *
  * A socket is bound in the runtime directory, opened with O_PATH and unlinked again: nothing is left
  * there, and whatever becomes of the directory later does not matter. Children connect to
@@ -31,6 +31,17 @@ typedef struct {
 const char *tsgi_slots_directory(apr_pool_t *p, const char *path, int *fd);
 
 /**
+ * Makes a listening socket that only its owner can connect to. Parent only.
+ * @param type SOCK_STREAM or SOCK_SEQPACKET
+ * @return NULL, or what is wrong (id, sentence, remedy), from p; then nothing is left open
+ */
+const char *tsgi_socket_open(apr_pool_t *p, tsgi_socket_t *self, int type,
+                             const tsgi_slot_place_t *place);
+
+/** Closes both fds, if they are open. */
+void tsgi_socket_close(tsgi_socket_t *self);
+
+/**
  * Makes the sockets of an application group and adds it to its generation. Parent only.
  * @param slots NULL if it failed; then nothing is left open
  * @return NULL, or what is wrong (id, sentence, remedy), from p
@@ -45,7 +56,7 @@ void tsgi_slots_describe(tsgi_slots_t *slots, const tsgi_app_t *app);
 /** Closes all of its fds, unmaps the counters, takes it out of its generation. Parent only. */
 void tsgi_slots_destroy(tsgi_slots_t *slots);
 
-/** In a child of fork(): closes the listening sockets. Async-signal-safe. */
+/** In a child of fork(): closes all listening sockets of the generation. Async-signal-safe. */
 void tsgi_slots_forget_all(tsgi_generation_t *generation);
 
 /** child_init: claims a row of the counters; pool is the child's. */

@@ -136,6 +136,11 @@ static void add_recycling(tsgi_message_t *message, const tsgi_options_t *o)
     add_if_set(message, "jitter", o->jitter);
 }
 
+static apr_int64_t eviction_timeout(const tsgi_options_t *o)
+{
+    return o->eviction_timeout != TSGI_UNSET ? o->eviction_timeout : o->graceful_timeout;
+}
+
 static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *group)
 {
     tsgi_generation_t *generation = supervisor->generation;
@@ -155,6 +160,8 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     tsgi_message_add_pair(message, "display-name", o->display_name);
     tsgi_message_add_number(message, "startup-timeout", o->startup_timeout);
     tsgi_message_add_number(message, "graceful-timeout", o->graceful_timeout);
+    tsgi_message_add_number(message, "eviction-timeout", eviction_timeout(o));
+    tsgi_message_add_number(message, "deadlock-timeout", o->deadlock_timeout);
     tsgi_message_add_number(message, "shutdown-timeout", o->shutdown_timeout);
     tsgi_message_add_pair(message, "start",
                           o->start == TSGI_START_ON_DEMAND ? "on-demand" : "boot");
@@ -188,7 +195,7 @@ const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
     supervisor->generation = generation;
     supervisor->process = process;
     supervisor->log_read = supervisor->log_write = supervisor->command_fd = -1;
-    supervisor->graceful_timeout = group->options.graceful_timeout;
+    supervisor->eviction_timeout = eviction_timeout(&group->options);
     supervisor->shutdown_timeout = group->options.shutdown_timeout;
     generation->supervisor = supervisor;
     apr_pool_cleanup_register(generation->pool, supervisor, descriptors_close,
@@ -308,6 +315,7 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     apr_interval_time_t wait;
 
     supervisor->child.pid = 0;
+    supervisor->is_successor = 1;
     command_close(supervisor);
     if (supervisor->process->shutdown_at != 0) {
         return; /* As it was told. */
@@ -356,6 +364,31 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
     return rv;
 }
 
+static apr_status_t tell(tsgi_supervisor_t *supervisor, const char *verb,
+                         apr_interval_time_t patience)
+{
+    tsgi_message_t message;
+    apr_pool_t *p;
+    apr_status_t rv;
+    apr_pool_create(&p, supervisor->process->pool);
+    tsgi_message_begin(&message, p, verb);
+    rv = command(supervisor, &message, NULL, 0, patience);
+    apr_pool_destroy(p);
+    return rv;
+}
+
+/* The first messages: what the group is, and whether there was a supervisor before this one. */
+static apr_status_t send_group(tsgi_supervisor_t *supervisor)
+{
+    apr_status_t rv =
+        command(supervisor, &supervisor->group_message,
+                &supervisor->generation->inquest.listen_fd, 1, SEND_AT_START);
+    if (rv == APR_SUCCESS && supervisor->is_successor) {
+        rv = tell(supervisor, "successor", SEND_AT_START);
+    }
+    return rv;
+}
+
 static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
                              apr_pool_t *p, apr_interval_time_t patience)
 {
@@ -373,7 +406,7 @@ static apr_status_t send_app(tsgi_supervisor_t *supervisor, tsgi_slots_t *slots,
         tsgi_message_add(&message, APR_ARRAY_IDX(slots->scripts, i, const char *));
     }
     for (int i = 0; i < slots->nslots; i++) {
-        fds[i] = slots->slots[i].listen_fd;
+        fds[i] = slots->slots[i].socket.listen_fd;
     }
     rv = command(supervisor, &message, fds, slots->sent ? 0 : slots->nslots, patience);
     if (rv == APR_SUCCESS) {
@@ -418,17 +451,6 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor)
     }
 }
 
-static void tell(tsgi_supervisor_t *supervisor, const char *verb,
-                 apr_interval_time_t patience)
-{
-    tsgi_message_t message;
-    apr_pool_t *p;
-    apr_pool_create(&p, supervisor->process->pool);
-    tsgi_message_begin(&message, p, verb);
-    (void)command(supervisor, &message, NULL, 0, patience);
-    apr_pool_destroy(p);
-}
-
 /*
  * Tells all of them to end, once. That is as soon as httpd begins to end its own children: those wait
  * for requests that only the workers can finish.
@@ -441,7 +463,7 @@ static void shutdown_begin(tsgi_process_t *process)
     process->shutdown_at = apr_time_now();
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
         if (g->supervisor->child.pid != 0) {
-            tell(g->supervisor, "shutdown", 0);
+            (void)tell(g->supervisor, "shutdown", 0);
         }
     }
 }
@@ -522,8 +544,7 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
          slots = slots->next) {
         slots->sent = 0;
     }
-    if (command(supervisor, &supervisor->group_message, NULL, 0, SEND_AT_START) ==
-        APR_SUCCESS) {
+    if (send_group(supervisor) == APR_SUCCESS) {
         send_apps(supervisor, SEND_AT_START);
     }
 }
@@ -538,13 +559,13 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
     }
     generation->state = TSGI_GEN_DRAINING;
     supervisor->kill_at =
-        apr_time_now() + apr_time_from_msec(supervisor->graceful_timeout) + KILL_AFTER;
+        apr_time_now() + apr_time_from_msec(supervisor->eviction_timeout) + KILL_AFTER;
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
                  TSGI_LOGNO(0067) "group %s: the supervisor of the former configuration "
                                   "(pid %ld) finishes what "
                                   "is in hand",
                  generation->group, (long)supervisor->child.pid);
-    tell(supervisor, "drain", SEND_LATER);
+    (void)tell(supervisor, "drain", SEND_LATER);
 }
 
 static void kill_late(tsgi_supervisor_t *supervisor)

@@ -19,7 +19,7 @@ typedef struct tsgi_supervisor_t {
     tsgi_process_t *process;
     tsgi_spawn_t spec;
     tsgi_message_t group_message;                   /**< the first message: `group` */
-    apr_int64_t graceful_timeout, shutdown_timeout; /**< ms */
+    apr_int64_t eviction_timeout, shutdown_timeout; /**< ms */
     int log_read, log_write;                        /**< the group's log pipe */
     tsgi_spawn_failure_t *failure;
 
@@ -29,6 +29,7 @@ typedef struct tsgi_supervisor_t {
     apr_time_t started;
     apr_time_t due;     /**< start it then; 0 = not planned */
     apr_time_t kill_at; /**< it was told to finish: SIGKILL then; 0 = it was not told */
+    int is_successor;   /**< one of this generation has run before it */
     int quick_deaths;   /**< in a row, each within 10 s of its start */
 } tsgi_supervisor_t;
 

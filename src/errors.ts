@@ -77,6 +77,40 @@ export const errorTable = {
       'worker {slot} of {application} was to be recycled, but the fresh worker did not get ready; ' +
       'the old one goes on. Next try in {seconds} s',
   },
+  520: { text: 'a question about the death of a worker was turned away: {reason}' },
+  521: {
+    text:
+      'questions about the deaths of workers cannot be heard: {reason}; raise the limit of open files. ' +
+      'Log lines of requests that lose their worker do not say why meanwhile',
+  },
+  525: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was {where}',
+    status: 503,
+  },
+  526: {
+    text:
+      'the event loop of worker {slot} of {application} (pid {pid}) was blocked for {seconds} s (deadlock-timeout); ' +
+      'the worker is killed; scripts: {scripts}. It was in native code, no JavaScript stack to be had: {native}',
+    status: 503,
+  },
+  527: {
+    text:
+      'worker {slot} of {application} (pid {pid}) gave no sign of life for {seconds} s (deadlock-timeout) and is killed; ' +
+      'scripts: {scripts}. Was it stopped (SIGSTOP), traced or frozen?',
+    status: 503,
+  },
+  540: {
+    text:
+      'worker {slot} of {application} (pid {pid}) prints more than the log takes of one worker; ' +
+      '{count} lines were dropped. Print less',
+  },
+  541: {
+    text:
+      'connections to worker {slot} of {application} cannot be answered: {reason}; ' +
+      'they wait. Raise limit-files=',
+  },
   // 0600–0699: loading an app
   600: { text: 'internal error while loading {script}: {reason}', status: 500 },
   601: {
@@ -205,6 +239,13 @@ export const errorTable = {
       'expected less than 256 KiB of headers, less than 64 KiB of trailers',
   },
   720: { text: 'TSGI is not kept to: {reason}' },
+  730: {
+    text: 'the app sent no response head within request-timeout ({seconds} s)',
+    status: 504,
+  },
+  731: {
+    text: 'the worker did not finish within the {seconds} s that it had; requests that are cut off: {count}',
+  },
   790: {
     text: 'a connection to the worker was turned away, its user is none that may connect: {reason}',
   },
@@ -216,6 +257,7 @@ export const errorTable = {
   },
   793: { text: 'a connection to the worker broke the rules of the wire and was closed: {reason}' },
   794: { text: 'the worker lacks descriptors or memory for a connection: {reason}' },
+  795: { text: 'connections to the worker that said nothing were closed: {reason}' },
   // 0900–0949: command line
   900: { text: '{file} is missing: the package has not been built yet; run `npx tsgi build`' },
   901: { text: 'the build did not succeed: see its messages above' },

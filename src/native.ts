@@ -9,9 +9,9 @@ export * from './events.ts';
 /**
  * The N of TSGI<N>; the text goes into `{reason}` of its row in errors.ts. 790: a peer of the
  * wrong user, 791: wrong secret, 792: wrong version of the wire, 793: violation of the wire,
- * 794: lack of descriptors or memory.
+ * 794: lack of descriptors or memory, 795: no secret in time.
  */
-export type ChannelLogCode = 790 | 791 | 792 | 793 | 794;
+export type ChannelLogCode = 790 | 791 | 792 | 793 | 794 | 795;
 
 export interface ChannelOptions {
   /** The listening socket (non-blocking from here on); the channel owns it. */
@@ -24,6 +24,8 @@ export interface ChannelOptions {
   readonly concurrency: number;
   /** uids that may connect besides root: checked by SO_PEERCRED. −1 = any (the secret decides). */
   readonly peerUid: number;
+  /** A connection whose secret has not come within so many ms is closed; 60 000. */
+  readonly greetingTimeoutMs?: number;
   /**
    * Called once per turn of the event loop with everything that came, through napi_make_callback:
    * `count` events in `events`/`payloads`. It must not throw: it catches per request and calls
@@ -78,7 +80,8 @@ export interface Channel {
    * piece or undefined. `latin1` tells how a string is encoded. fin: the response is complete
    * with this call.
    * @returns bytes waiting to be written on this connection. After 64 KiB or more EVENT_DRAIN
-   *   comes when they are below 16 KiB; for a complete response EVENT_FINISH tells instead.
+   *   comes when they are below 16 KiB; for a complete response EVENT_FINISH tells instead. 64 KiB
+   *   as well when the id is dead or dies by this call: then EVENT_CLOSE follows, if it has not come.
    * @throws TypeError with a `code` if a header name, value, the reason or the status cannot be
    *   sent: nothing was written then. Error ERR_TSGI_STATE if the response has begun already.
    */
@@ -146,6 +149,12 @@ export interface WatchOptions {
 export interface Watch {
   /** Arms (ms > 0) or disarms (0) a hard SIGKILL of the own process group. */
   hardKill(ms: number): void;
+  /**
+   * From now on the thread sends `beat` lines, and one `blocked` line when the event loop does not turn
+   * for `ms` > 0 (src/ipc/messages.ts). It asks the loop every ms / 4, at most every 5 s; the answer is
+   * what `isDebugged` says: while that is true, the loop may stop as long as it likes. Once.
+   */
+  guard(ms: number, isDebugged: () => boolean): void;
   close(): void;
 }
 
@@ -192,7 +201,12 @@ export interface NativeAddon {
    * @returns how many.
    */
   refuseAll(listenFd: number, code: number, retryAfter: number): number;
-  /** Non-blocking write(2) of one packet to the log pipe. @returns 0 or an errno (EAGAIN = full). */
+  /**
+   * Accepts one pending connection of a listening socket: non-blocking, FD_CLOEXEC, the caller's to
+   * close. `uid` is the peer's (SO_PEERCRED). @returns undefined if nobody waits.
+   */
+  acceptPeer(listenFd: number): { readonly fd: number; readonly uid: number } | undefined;
+  /** Non-blocking write(2) of one packet to a pipe or socket. @returns 0 or an errno (EAGAIN = full). */
   writePacket(fd: number, packet: Uint8Array): number;
 }
 

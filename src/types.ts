@@ -88,7 +88,7 @@ export interface TsgiVariables {
   'tsgi.multithread': boolean;
   /** Always false: the process serves more than this request. */
   'tsgi.run_once': boolean;
-  /** Aborted when the client has gone before the response was complete. Inherited, not own. */
+  /** Aborted when the client has gone before the response was complete, or when request-timeout is over. Inherited, not own. */
   readonly 'tsgi.signal': AbortSignal;
   /** The id that stands in Apache's access and error log too (`%L`). */
   'tsgi.request_id': string;
@@ -127,11 +127,11 @@ export interface TsgiRequestFacts {
   /** Whom Apache authenticated; `''` nobody. */
   readonly remoteUser: string;
   readonly authType: string;
-  /** Milliseconds that Apache still waits for the response; 0 = no deadline. */
+  /** request-timeout, which runs from when the request is whole until the head is sent; 0 = none. */
   readonly timeoutMs: number;
   /** Apache's variables of this request: `SetEnv`, `RewriteRule … [E=]`, `SSL_*`. */
   readonly env: Readonly<Partial<Record<string, string>>>;
-  /** Aborted when the client has gone before the response was complete. */
+  /** Aborted when the client has gone before the response was complete, or when request-timeout is over. */
   readonly signal: AbortSignal;
   /**
    * Writes to the error log of the request's virtual host, under the request's id.

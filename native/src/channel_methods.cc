@@ -169,12 +169,24 @@ static bool CheckBody(napi_env env, napi_value body, bool *has_body)
     return true;
 }
 
+/*
+ * What an app is told to wait for. When the peer has gone that is kHighWater: an app that writes
+ * until it is told to pause would otherwise never come to hear of it.
+ */
+static Napi::Value WaitingOf(Napi::Env env, Connection *connection)
+{
+    const bool is_gone =
+        connection == nullptr || connection->state() == Connection::State::Closed;
+    return Napi::Number::New(
+        env, static_cast<double>(is_gone ? kHighWater : connection->Waiting()));
+}
+
 Napi::Value Channel::JsRespond(const Napi::CallbackInfo &info)
 {
     const Napi::Env env = info.Env();
     Connection *connection = Find(info[0]);
     if (connection == nullptr) {
-        return Napi::Number::New(env, 0);
+        return WaitingOf(env, connection);
     }
     if (connection->answer() != Connection::Answer::None) {
         ThrowState(env, "respond: the response has begun already");
@@ -201,14 +213,17 @@ Napi::Value Channel::JsRespond(const Napi::CallbackInfo &info)
     if (fin) {
         connection->EndResponse();
     }
-    return Napi::Number::New(env, static_cast<double>(connection->Waiting()));
+    return WaitingOf(env, connection);
 }
 
 Napi::Value Channel::JsWrite(const Napi::CallbackInfo &info)
 {
     const Napi::Env env = info.Env();
     Connection *connection = Find(info[0]);
-    if (connection == nullptr || connection->answer() == Connection::Answer::Ended) {
+    if (connection == nullptr) {
+        return WaitingOf(env, connection);
+    }
+    if (connection->answer() == Connection::Answer::Ended) {
         return Napi::Number::New(env, 0);
     }
     if (connection->answer() == Connection::Answer::None) {
@@ -229,7 +244,7 @@ Napi::Value Channel::JsWrite(const Napi::CallbackInfo &info)
     if (fin) {
         connection->EndResponse();
     }
-    return Napi::Number::New(env, static_cast<double>(connection->Waiting()));
+    return WaitingOf(env, connection);
 }
 
 /* Only what CheckBody() has let pass. */

@@ -75,14 +75,18 @@ static bool PrepareListener(Napi::Env env, int fd)
 bool ReadChannelOptions(Napi::Object options, ServerOptions *out)
 {
     int64_t fd, concurrency;
+    int64_t greeting_ms = static_cast<int64_t>(out->greeting_ms);
     if (!ReadInteger(options, "fd", 0, INT32_MAX, &fd) ||
         !ReadBytes(options, "generation", sizeof(out->generation), out->generation) ||
         !ReadBytes(options, "secret", sizeof(out->secret), out->secret) ||
         !ReadInteger(options, "concurrency", 1, Exchanges::kMost, &concurrency) ||
         !ReadInteger(options, "peerUid", -1, UINT32_MAX, &out->peer_uid) ||
+        (options.Has("greetingTimeoutMs") &&
+         !ReadInteger(options, "greetingTimeoutMs", 1, INT32_MAX, &greeting_ms)) ||
         !PrepareListener(options.Env(), static_cast<int>(fd))) {
         return false;
     }
+    out->greeting_ms = static_cast<uint64_t>(greeting_ms);
     out->concurrency = static_cast<uint32_t>(concurrency);
     out->listener.Reset(static_cast<int>(fd));
     return true;

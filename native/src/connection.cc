@@ -111,6 +111,7 @@ void Connection::Close()
 void Connection::EndExchange()
 {
     server_->exchanges().End(id_);
+    last_use = server_->NextUse();
     id_ = 0;
     answer_ = Answer::None;
     begun_ = was_high_ = false;
@@ -124,6 +125,14 @@ void Connection::EndExchange()
         paused_ = false;
         UpdatePoll();
     }
+}
+
+bool Connection::IsUnused() const
+{
+    char byte;
+    return (state_ == State::Idle || state_ == State::Greeting) && !is_ready &&
+           !is_held_back && !is_within_frame() && output_.empty() &&
+           recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
 }
 
 void Connection::GoAway()

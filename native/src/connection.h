@@ -134,12 +134,17 @@ class Connection {
         return !partial_.empty() || body_left_ > 0;
     }
 
+    /** Nothing is in hand, to be read or to be written: closing it costs nobody a request. */
+    bool IsUnused() const;
+
     /** Places in Server's lists; Server's own. */
     bool is_ready = false;
     bool is_dirty = false;
     bool is_held_back = false;
     size_t place = 0;
-    uint64_t serial = 0; /**< in the order in which they were accepted */
+    uint64_t serial = 0;      /**< in the order in which they were accepted */
+    uint64_t accepted_at = 0; /**< on the clock of the loop, in ms */
+    uint64_t last_use = 0;    /**< Server::NextUse() when its last exchange ended */
     void UpdatePoll();
 
   private:

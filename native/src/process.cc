@@ -116,6 +116,42 @@ static Napi::Value RefuseAll(const Napi::CallbackInfo &info)
     return Napi::Number::New(info.Env(), refused);
 }
 
+/* @return undefined when nobody waits; an exception may be pending. */
+static Napi::Value AcceptPeer(const Napi::CallbackInfo &info)
+{
+    const Napi::Env env = info.Env();
+    int32_t listener;
+    if (!ReadInteger(info, 0, "acceptPeer: listenFd", 0, INT32_MAX, &listener)) {
+        return env.Undefined();
+    }
+    const int error = MakeNonBlocking(listener);
+    if (error != 0) {
+        ThrowErrno(env, error, "fcntl");
+        return env.Undefined();
+    }
+    int accepted;
+    do {
+        accepted = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
+    Fd fd(accepted);
+    if (!fd) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK) {
+            ThrowErrno(env, errno, "accept4");
+        }
+        return env.Undefined();
+    }
+    struct ucred peer = {};
+    socklen_t size = sizeof(peer);
+    if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+        ThrowErrno(env, errno, "getsockopt");
+        return env.Undefined();
+    }
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("uid", Napi::Number::New(env, peer.uid));
+    result.Set("fd", Napi::Number::New(env, fd.Release()));
+    return result;
+}
+
 static Napi::Value WritePacket(const Napi::CallbackInfo &info)
 {
     int32_t fd;
@@ -154,6 +190,7 @@ void DefineProcess(Napi::Env env, Napi::Object exports)
     Define(env, exports, "setParentDeathSignal", SetParentDeathSignal);
     Define(env, exports, "fatalException", FatalException);
     Define(env, exports, "refuseAll", RefuseAll);
+    Define(env, exports, "acceptPeer", AcceptPeer);
     Define(env, exports, "writePacket", WritePacket);
 }
 

@@ -2,7 +2,8 @@
 /**
  * @file process.h
  * System calls that Node does not offer, as plain functions of the addon: closeOnExec,
- * setParentDeathSignal, fatalException, refuseAll, writePacket. Contracts: src/native.ts.
+ * setParentDeathSignal, fatalException, refuseAll, acceptPeer, writePacket. Contracts:
+ * src/native.ts.
  */
 #ifndef TSGI_PROCESS_H
 #define TSGI_PROCESS_H

@@ -22,6 +22,10 @@ static constexpr uint64_t kComplainMs = uint64_t{10} * 1000;
 /* Connections that have not shown the secret: so many, and no more of the descriptors, can
  * be taken up by a process that may connect but is not Apache. */
 static constexpr size_t kMostGreeting = 512;
+/* Without descriptors, who has not shown the secret for so long gives his up. */
+static constexpr uint64_t kGreetingGraceMs = 100;
+/* Without descriptors, so many connections that are not in use are closed at once. */
+static constexpr size_t kDismissedAtOnce = 8;
 static constexpr unsigned kLogLinesPerSecond = 10;
 
 static uint64_t NowMs()
@@ -66,6 +70,10 @@ int Server::Open()
         error = back_off_.Open(
             loop_, this, [uv](uv_timer_t *handle) { return uv_timer_init(uv, handle); });
     }
+    if (error == 0) {
+        error = greetings_.Open(
+            loop_, this, [uv](uv_timer_t *handle) { return uv_timer_init(uv, handle); });
+    }
     if (error < 0) {
         return error;
     }
@@ -75,6 +83,7 @@ int Server::Open()
     prepare_.SetRef(false);
     wake_.SetRef(false);
     back_off_.SetRef(false);
+    greetings_.SetRef(false);
     return 0;
 }
 
@@ -129,6 +138,7 @@ void Server::Close()
     check_.Close();
     wake_.Close();
     back_off_.Close();
+    greetings_.Close();
     options_.listener.Reset();
     for (const auto &connection : connections_) {
         connection->Close();
@@ -187,7 +197,10 @@ bool Server::AcceptOne()
     auto connection = std::make_unique<Connection>(this, std::move(fd));
     Connection *raw = connection.get();
     raw->serial = accepted_++;
-    greeting_++;
+    raw->accepted_at = uv_now(loop_->uv());
+    if (greeting_++ == 0) {
+        WatchGreetings();
+    }
     raw->place = connections_.size();
     connections_.push_back(std::move(connection));
     const int error = raw->Start(hello_);
@@ -213,9 +226,76 @@ void Server::MakeRoomToGreet()
     if (oldest != nullptr) {
         Log(kLogResources, "more than " + std::to_string(kMostGreeting) +
                                " connections without AUTH; the oldest is closed");
-        oldest->GoAway();
-        oldest->Flush();
-        oldest->Close();
+        Dismiss(oldest);
+    }
+}
+
+/* Closes a connection on which nothing is in hand. Apache gives up no request for it. */
+void Server::Dismiss(Connection *connection)
+{
+    connection->GoAway();
+    connection->Flush();
+    connection->Close();
+}
+
+void Server::WatchGreetings()
+{
+    constexpr uint64_t second = 1000;
+    uv_timer_start(greetings_.get(), &Server::OnGreetings,
+                   std::min(options_.greeting_ms, second), 0);
+}
+
+/* Who connects and says nothing does not hold a descriptor for ever. */
+void Server::OnGreetings(uv_timer_t *handle)
+{
+    Server *self = UvTimer::OwnerOf<Server>(handle);
+    const uint64_t now = uv_now(self->loop_->uv());
+    size_t dismissed = 0;
+    for (const auto &connection : self->connections_) {
+        if (connection->state() == Connection::State::Greeting &&
+            now - connection->accepted_at >= self->options_.greeting_ms) {
+            self->Dismiss(connection.get());
+            dismissed++;
+        }
+    }
+    if (dismissed > 0) {
+        self->Log(kLogSilence, std::to_string(dismissed) + " without AUTH after " +
+                                   std::to_string(self->options_.greeting_ms / 1000) +
+                                   " s");
+    }
+    if (self->greeting_ > 0) {
+        self->WatchGreetings();
+    }
+}
+
+/*
+ * Out of descriptors, with connections in the backlog: who has not shown the secret makes room,
+ * or else the connections that Apache has not used for the longest time. It opens others when
+ * it needs them; until then they would keep its other children out.
+ */
+void Server::DismissUnused()
+{
+    const uint64_t now = uv_now(loop_->uv());
+    std::vector<Connection *> silent, idle;
+    for (const auto &connection : connections_) {
+        if (!connection->IsUnused()) {
+            continue;
+        }
+        if (connection->state() == Connection::State::Idle) {
+            idle.push_back(connection.get());
+        }
+        else if (now - connection->accepted_at >= kGreetingGraceMs) {
+            silent.push_back(connection.get());
+        }
+    }
+    if (silent.empty()) {
+        std::sort(idle.begin(), idle.end(),
+                  [](Connection *a, Connection *b) { return a->last_use < b->last_use; });
+        idle.resize(std::min(idle.size(), kDismissedAtOnce));
+        silent = std::move(idle);
+    }
+    for (Connection *connection : silent) {
+        Dismiss(connection);
     }
 }
 
@@ -252,6 +332,9 @@ void Server::BackOff(int error)
                                "; connections wait; raise the limit of open files");
     }
     listening_ = false;
+    if (error == EMFILE || error == ENFILE) {
+        DismissUnused();
+    }
     uv_poll_stop(listener_.get());
     uv_timer_start(back_off_.get(), &Server::OnBackOff, kBackOffMs, 0);
 }

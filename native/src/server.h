@@ -35,7 +35,8 @@ struct ServerOptions {
     uint8_t generation[TSGI_GENERATION_SIZE] = {};
     uint8_t secret[TSGI_SECRET_SIZE] = {};
     uint32_t concurrency = 1;
-    int64_t peer_uid = -1; /**< -1 = any */
+    int64_t peer_uid = -1;                      /**< -1 = any */
+    uint64_t greeting_ms = uint64_t{60} * 1000; /**< until AUTH has to have come */
 };
 
 /** A line for the host's log; code is the N of TSGI<N>. */
@@ -48,6 +49,7 @@ constexpr uint16_t kLogSecret = 791;    /**< a wrong secret */
 constexpr uint16_t kLogVersion = 792;   /**< a version that is not spoken here */
 constexpr uint16_t kLogViolation = 793; /**< bytes that are no frame, or not here */
 constexpr uint16_t kLogResources = 794; /**< no descriptors, no memory */
+constexpr uint16_t kLogSilence = 795;   /**< no AUTH in time */
 
 class Server {
   public:
@@ -138,6 +140,11 @@ class Server {
     void Later(EventKind kind, int32_t id);
     /** At most some lines a second; what is over that is counted. */
     void Log(uint16_t code, const std::string &text);
+    /** Grows with each exchange that ends: tells which connection was used last. */
+    uint64_t NextUse()
+    {
+        return ++uses_;
+    }
     /** One connection fewer that has not shown the secret. */
     void LeftGreeting()
     {
@@ -159,6 +166,10 @@ class Server {
     bool AcceptOne();
     bool IsWelcome(int fd);
     void MakeRoomToGreet();
+    static void OnGreetings(uv_timer_t *handle);
+    void WatchGreetings();
+    void Dismiss(Connection *connection);
+    void DismissUnused();
     void BackOff(int error);
     void ReadHeldBack(EventBatch *batch);
 
@@ -168,8 +179,9 @@ class Server {
     UvPoll listener_;
     UvPrepare prepare_;
     UvCheck check_;
-    UvTimer wake_;     /**< so that poll does not block while events wait */
-    UvTimer back_off_; /**< until accept is tried again */
+    UvTimer wake_;      /**< so that poll does not block while events wait */
+    UvTimer back_off_;  /**< until accept is tried again */
+    UvTimer greetings_; /**< until those that have not shown the secret are looked at */
     bool listening_ = false;
     bool draining_ = false;
     bool closed_ = false;
@@ -179,7 +191,7 @@ class Server {
     Exchanges exchanges_;
     std::vector<uint8_t> read_buffer_;
     std::vector<std::unique_ptr<Connection>> connections_;
-    uint64_t accepted_ = 0;
+    uint64_t accepted_ = 0, uses_ = 0;
     uint64_t complained_at_ = 0; /**< when the last failure of accept was logged */
     size_t greeting_ = 0;        /**< connections that have not shown the secret yet */
     std::vector<Connection *> ready_, dirty_, gone_;

@@ -14,6 +14,7 @@ Napi::Function Watch::Define(Napi::Env env)
     return DefineClass(env, "Watch",
                        {
                            InstanceMethod<&Watch::JsHardKill>("hardKill"),
+                           InstanceMethod<&Watch::JsGuard>("guard"),
                            InstanceMethod<&Watch::JsClose>("close"),
                        });
 }
@@ -53,8 +54,8 @@ Watch::Watch(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Watch>(info)
     if (!MakeFunction(env)) {
         return;
     }
-    link_->thread_ = std::make_unique<WatchThread>(fd.As<Napi::Number>().Int32Value(),
-                                                   hard_kill_ms, link_);
+    link_->thread_ = std::make_unique<WatchThread>(
+        env, fd.As<Napi::Number>().Int32Value(), hard_kill_ms, link_);
     loop_->Add(this);
     Ref();
     const char *syscall;
@@ -121,6 +122,23 @@ void Watch::JsHardKill(const Napi::CallbackInfo &info)
     }
 }
 
+void Watch::JsGuard(const Napi::CallbackInfo &info)
+{
+    int32_t ms;
+    if (!ReadMs(info[0], &ms)) {
+        return;
+    }
+    if (!info[1].IsFunction() || ms == 0 || !is_debugged_.IsEmpty()) {
+        ThrowTypeError(info.Env(), "ERR_INVALID_ARG_VALUE",
+                       "Watch: guard() expects a time and a function, once");
+        return;
+    }
+    if (link_ != nullptr) {
+        is_debugged_ = Napi::Persistent(info[1].As<Napi::Function>());
+        link_->thread_->Guard(ms);
+    }
+}
+
 void Watch::JsClose(const Napi::CallbackInfo &)
 {
     Close();
@@ -130,12 +148,17 @@ void Watch::JsClose(const Napi::CallbackInfo &)
 
 void Watch::Link::OnLine(std::string line)
 {
-    Post({false, std::move(line)});
+    Post({Message::Kind::kLine, std::move(line)});
 }
 
 void Watch::Link::OnEnd()
 {
-    Post({true, {}});
+    Post({Message::Kind::kEnd, {}});
+}
+
+void Watch::Link::OnAsk()
+{
+    Post({Message::Kind::kAsk, {}});
 }
 
 void Watch::Link::Post(Message message)
@@ -155,12 +178,31 @@ void Watch::OnMessage(napi_env env, napi_value, void *context, void *data)
         return; /* closed meanwhile */
     }
     Watch *self = link->owner_;
-    if (message->is_end) {
-        CallInScope(env, self->Value(), self->on_eof_.Value(), {});
-        return;
+    switch (message->kind) {
+    case Message::Kind::kLine: {
+        const Napi::String line = Napi::String::New(env, message->line);
+        CallInScope(env, self->Value(), self->on_line_.Value(), {line});
+        break;
     }
-    const Napi::String line = Napi::String::New(env, message->line);
-    CallInScope(env, self->Value(), self->on_line_.Value(), {line});
+    case Message::Kind::kEnd:
+        CallInScope(env, self->Value(), self->on_eof_.Value(), {});
+        break;
+    case Message::Kind::kAsk:
+        self->AnswerNow(env);
+        break;
+    }
+}
+
+void Watch::AnswerNow(Napi::Env env)
+{
+    const Napi::Value answer = is_debugged_.Call({});
+    if (env.IsExceptionPending()) {
+        (void)env.GetAndClearPendingException(); /* it is ours, and throws nothing */
+    }
+    if (link_ != nullptr) {
+        link_->thread_->Answer(!answer.IsEmpty() && answer.IsBoolean() &&
+                               answer.As<Napi::Boolean>());
+    }
 }
 
 void Watch::OnFinalize(napi_env, void *data, void *)

@@ -32,7 +32,8 @@ class Watch : public Napi::ObjectWrap<Watch>, private Closable {
   private:
     /** One message to JavaScript; made by the thread, freed by the loop. */
     struct Message {
-        bool is_end;
+        enum class Kind { kLine, kEnd, kAsk };
+        Kind kind;
         std::string line;
     };
     /** Between thread and loop; owned by the thread-safe function's finalizer. */
@@ -43,6 +44,7 @@ class Watch : public Napi::ObjectWrap<Watch>, private Closable {
         }
         void OnLine(std::string line) override;
         void OnEnd() override;
+        void OnAsk() override;
 
         Watch *owner_; /**< null when it is closed; loop thread only */
         std::unique_ptr<WatchThread> thread_;
@@ -53,16 +55,18 @@ class Watch : public Napi::ObjectWrap<Watch>, private Closable {
     };
 
     void JsHardKill(const Napi::CallbackInfo &info);
+    void JsGuard(const Napi::CallbackInfo &info);
     void JsClose(const Napi::CallbackInfo &info);
     void EnvironmentEnds() override;
     bool MakeFunction(Napi::Env env);
+    void AnswerNow(Napi::Env env);
     static void OnMessage(napi_env env, napi_value, void *context, void *data);
     static void OnFinalize(napi_env, void *data, void *hint);
     void Close();
 
     std::shared_ptr<Loop> loop_;
     Link *link_ = nullptr; /**< null before it is open and after it is closed */
-    Napi::FunctionReference on_line_, on_eof_;
+    Napi::FunctionReference on_line_, on_eof_, is_debugged_;
 };
 
 } // namespace tsgi

@@ -25,8 +25,8 @@ static int64_t NowMs()
     return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
 }
 
-WatchThread::WatchThread(int fd, int hard_kill_ms, Sink *sink)
-    : fd_(fd), hard_kill_ms_(hard_kill_ms), sink_(sink)
+WatchThread::WatchThread(napi_env env, int fd, int hard_kill_ms, Sink *sink)
+    : fd_(fd), hard_kill_ms_(hard_kill_ms), sink_(sink), deadlock_(env, this)
 {
 }
 
@@ -76,6 +76,32 @@ void WatchThread::HardKill(int ms)
     Wake();
 }
 
+void WatchThread::Guard(int ms)
+{
+    deadlock_.Begin(ms);
+    Wake();
+}
+
+void WatchThread::Answer(bool is_debugged)
+{
+    deadlock_.Answer(is_debugged);
+}
+
+void WatchThread::Ask()
+{
+    sink_->OnAsk();
+}
+
+/*
+ * Lines of the loop's thread go the same way. One of this length is taken whole or not at
+ * all, so that neither gets into the middle of the other.
+ */
+bool WatchThread::Send(const std::string &line)
+{
+    const ssize_t n = send(fd_, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n >= 0 || (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
 void WatchThread::Wake()
 {
     const uint64_t one = 1;
@@ -95,21 +121,22 @@ void *WatchThread::Main(void *self)
 void WatchThread::Run()
 {
     bool readable = false;
-    while (Wait(&readable)) {
+    while (Wait(deadlock_.Tick(NowMs()), &readable)) {
         if (readable) {
             Read();
         }
     }
 }
 
-/* Until something comes or the deadline passes. @return false to end the thread. */
-bool WatchThread::Wait(bool *readable)
+/* Until something comes or a deadline passes. @return false to end the thread. */
+bool WatchThread::Wait(int64_t until, bool *readable)
 {
     struct pollfd fds[2] = {{ended_ ? -1 : fd_, POLLIN | POLLRDHUP, 0},
                             {wake_.get(), POLLIN, 0}};
     int timeout = -1;
-    const int64_t deadline = deadline_ms_;
-    if (deadline != 0) {
+    const int64_t kill_at = deadline_ms_;
+    const int64_t deadline = kill_at == 0 ? until : std::min(until, kill_at);
+    if (deadline != INT64_MAX) {
         timeout = static_cast<int>(
             std::min<int64_t>(std::max<int64_t>(deadline - NowMs(), 0), INT_MAX));
     }

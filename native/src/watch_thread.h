@@ -3,10 +3,11 @@
  * @file watch_thread.h
  * A thread that reads the control socket, whatever the event loop does: a loop that is
  * blocked sees neither the end of the stream nor a signal. It hands lines over through a
- * function of its owner, and ends the process group when a deadline passes.
+ * function of its owner, ends the process group when a deadline passes, and tells the
+ * supervisor when the event loop is blocked (see deadlock.h).
  *
- * Start(), Stop() and HardKill() are for the owner's thread. The two functions of the sink
- * are called by the watch thread.
+ * The owner's thread is the loop's, and calls everything that is public here. The functions
+ * of the sink are called by the watch thread.
  */
 #ifndef TSGI_WATCH_THREAD_H
 #define TSGI_WATCH_THREAD_H
@@ -17,11 +18,12 @@
 #include <cstdint>
 #include <string>
 
+#include "deadlock.h"
 #include "util/fd.h"
 
 namespace tsgi {
 
-class WatchThread {
+class WatchThread : private Deadlock::Outlet {
   public:
     /** Where lines go; called by the watch thread, must not block for long. */
     class Sink {
@@ -29,13 +31,15 @@ class WatchThread {
         virtual ~Sink() = default;
         virtual void OnLine(std::string line) = 0;
         virtual void OnEnd() = 0;
+        /** The loop is to call Answer(). */
+        virtual void OnAsk() = 0;
     };
 
     /** @param fd stays the caller's, open until Stop(). sink: likewise. */
-    WatchThread(int fd, int hard_kill_ms, Sink *sink);
+    WatchThread(napi_env env, int fd, int hard_kill_ms, Sink *sink);
     WatchThread(const WatchThread &) = delete;
     WatchThread &operator=(const WatchThread &) = delete;
-    ~WatchThread();
+    ~WatchThread() override;
 
     /** @return 0 or an errno; *syscall is the call that failed. */
     int Start(const char **syscall);
@@ -43,11 +47,17 @@ class WatchThread {
     void Stop();
     /** SIGKILL to the own process group in so many ms; 0 disarms. */
     void HardKill(int ms);
+    /** From now on the supervisor hears when the loop is blocked for so long. Once, ms > 0. */
+    void Guard(int ms);
+    /** The loop has come to a question of OnAsk(). */
+    void Answer(bool is_debugged);
 
   private:
     static void *Main(void *self);
     void Run();
-    bool Wait(bool *readable);
+    bool Wait(int64_t until, bool *readable);
+    void Ask() override;
+    bool Send(const std::string &line) override;
     void Read();
     void TakeLines(const char *bytes, size_t n);
     void End();
@@ -66,6 +76,7 @@ class WatchThread {
     bool ended_ = false;
     bool skipping_ = false; /**< the rest of a line that is too long */
     std::string line_;
+    Deadlock deadlock_; /**< its own sharing of threads */
 };
 
 } // namespace tsgi

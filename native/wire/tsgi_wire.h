@@ -194,7 +194,7 @@ typedef struct {
     uint32_t flags;         /**< TSGI_R_* */
     int64_t content_length; /**< -1 = unknown or no body */
     uint32_t mount_length;  /**< bytes of TSGI_S_URI that the mount point covers */
-    uint32_t timeout_ms;    /**< time left for this request, 0 = no deadline */
+    uint32_t timeout_ms;    /**< until RESPONSE, 0 = no limit */
     uint16_t remote_port, local_port, server_port;
     uint8_t http_major, http_minor; /**< of the client's request, 0..9 each */
 } tsgi_request_t;

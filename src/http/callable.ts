@@ -192,9 +192,13 @@ export class CallableExchange extends Exchange {
   }
 
   #respond(head: CallableHead, body: Chunk | undefined, fin: boolean): void {
-    this.#hasHeadLeft = true;
     const { status, reason, text } = head;
-    this.waiting = this.channel.respond(this.id, status, reason, text, body, false, fin);
+    try {
+      this.waiting = this.channel.respond(this.id, status, reason, text, body, false, fin);
+    } catch (error) {
+      throw new BadApplication(716, { reason: reasonOf(error) });
+    }
+    this.#hasHeadLeft = true;
   }
 
   async #pump(iterator: ChunkIterator): Promise<void> {
@@ -281,9 +285,11 @@ export class CallableExchange extends Exchange {
     this.#closeInput();
   }
 
-  takeClose(): void {
-    this.isOpen = false;
-    this.abortSignal();
+  get isAnswerDue(): boolean {
+    return this.#isBodyComplete && !this.#hasHeadLeft;
+  }
+
+  protected left(): void {
     this.#stopIterating();
     this.#wakeUp();
     this.#closeInput();

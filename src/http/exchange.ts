@@ -39,7 +39,12 @@ export abstract class Exchange extends AsyncResource {
   isOpen = true;
   /** Bytes that Apache has not taken yet, as the channel last said. */
   waiting = 0;
+  /** When it was first seen that its answer is due, by performance.now(); 0 = not yet. */
+  dueSince = 0;
   #abort: AbortController | undefined;
+  /** The signal is aborted, or would be if anybody had asked for it. */
+  #isAborted = false;
+  #abortReason: DOMException | undefined;
   #isExpecting: boolean;
 
   constructor(host: HostContext, id: number, head: Head) {
@@ -62,17 +67,43 @@ export abstract class Exchange extends AsyncResource {
   /** The whole response has left. The id is dead. */
   abstract takeFinish(): void;
   /** The client has gone before that. The id is dead. */
-  abstract takeClose(): void;
+  takeClose(): void {
+    this.#leave();
+  }
 
-  /** Aborted when the client goes. Made when first asked for: it is dear on Node 20. */
+  /** The request is whole and its app has sent no head: request-timeout runs. */
+  abstract get isAnswerDue(): boolean;
+
+  /** request-timeout is over: Apache answers 504; the app sees a client that leaves. */
+  timeOut(): void {
+    const seconds = this.head.timeoutMs / 1000;
+    this.fail(730, { seconds });
+    this.#leave(new DOMException(`no answer within ${seconds} s`, 'TimeoutError'));
+  }
+
+  #leave(reason?: DOMException): void {
+    this.isOpen = false;
+    this.abortSignal(reason);
+    this.left();
+  }
+
+  /** Nobody waits for the response any more; the signal is aborted, the id is dead. */
+  protected abstract left(): void;
+
+  /** Aborted when the client goes, or request-timeout is over. Made when first asked for: it is dear on Node 20. */
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#isAborted) this.#abort.abort(this.#abortReason);
+    }
     return this.#abort.signal;
   }
 
-  /** To be called by takeClose(). */
-  protected abortSignal(): void {
-    this.#abort?.abort();
+  /** Nobody waits for the response any more; without a reason it is an AbortError. */
+  protected abortSignal(reason?: DOMException): void {
+    this.#isAborted = true;
+    this.#abortReason ??= reason;
+    this.#abort?.abort(reason);
   }
 
   /** Lets an `Expect: 100-continue` body come. Once, and nothing for other requests. */

@@ -17,6 +17,7 @@ import type { App, HostOptions } from './app.ts';
 import { CallableExchange } from './callable.ts';
 import type { HostContext } from './exchange.ts';
 import { Exchange, reasonOf } from './exchange.ts';
+import { Deadlines } from './deadlines.ts';
 import { installFacts } from './facts.ts';
 import { serverOfFetch } from './fetch.ts';
 import { Head, S_SCRIPT } from './head.ts';
@@ -24,8 +25,11 @@ import { NodeExchange } from './request.ts';
 import { installResponseHooks } from './response.ts';
 import { ExchangeTable } from './table.ts';
 
-/** syslog(3)'s LOG_WARNING. */
+/** Levels of syslog(3). */
 const LEVEL_WARNING = 4;
+const LEVEL_INFO = 6;
+/** Connections of Apache that were never needed end so, too: nothing to worry about. */
+const SILENT_CONNECTIONS = 795;
 
 /** A request whose app is still being loaded. Keeps what comes, and stops the body meanwhile. */
 class PendingExchange extends Exchange {
@@ -52,8 +56,12 @@ class PendingExchange extends Exchange {
     this.isOpen = false;
   }
 
-  takeClose(): void {
-    this.isOpen = false;
+  get isAnswerDue(): boolean {
+    return !this.head.hasBody || this.#trailers !== undefined;
+  }
+
+  protected left(): void {
+    // There is no app yet that could be told.
   }
 
   /** Gives the body so far to the exchange that takes this one's place. */
@@ -70,6 +78,9 @@ export class Host implements HostContext {
   readonly options: HostOptions;
   readonly channel: Channel;
   readonly #exchanges = new ExchangeTable();
+  readonly #deadlines = new Deadlines(this.#exchanges, (exchange) => {
+    this.#expire(exchange);
+  });
   #drained: (() => void)[] = [];
   #taken = 0;
   #notifyAt = 0;
@@ -92,7 +103,8 @@ export class Host implements HostContext {
         this.#onEvents(count);
       },
       onLog: (code, text) => {
-        options.log(LEVEL_WARNING, errorLine(code, { reason: text }));
+        const level = code === SILENT_CONNECTIONS ? LEVEL_INFO : LEVEL_WARNING;
+        options.log(level, errorLine(code, { reason: text }));
       },
     });
   }
@@ -179,6 +191,7 @@ export class Host implements HostContext {
   #takeRequest(events: Int32Array, at: number, id: number, text: string): void {
     const head = new Head(events, at, text, this.native.tokenNames);
     if (++this.#taken === this.#notifyAt) this.#onTaken();
+    this.#deadlines.watch(head.timeoutMs);
     let app: App | Promise<App>;
     try {
       // Outside of the request's scope: what an app sets up while it is loaded is nobody's request.
@@ -219,6 +232,7 @@ export class Host implements HostContext {
     const exchange = app instanceof Exchange ? app : await this.#makeExchange(id, head, app);
     if (!pending.isOpen) return;
     pending.isOpen = false;
+    exchange.dueSince = pending.dueSince;
     this.#begin(exchange);
     exchange.runInAsyncScope(() => {
       pending.replay(exchange);
@@ -233,6 +247,18 @@ export class Host implements HostContext {
       this.native.fatalException(error);
     }
   }
+
+  #expire(exchange: Exchange): void {
+    try {
+      exchange.runInAsyncScope(timeOut, exchange);
+    } catch (error) {
+      this.native.fatalException(error);
+    }
+  }
+}
+
+function timeOut(this: Exchange): void {
+  this.timeOut();
 }
 
 /** Calls the app, if Apache has not taken the request back. Runs in the exchange's scope. */

@@ -47,6 +47,7 @@ export class NodeExchange extends Exchange {
   /** Node's own code would have sent chunks, and so trailers. */
   isChunked = false;
   #phase: Phase = 'open';
+  #hasHeadLeft = false;
   /** The channel knows that the response is whole. */
   #isComplete = false;
   /** Callbacks of writes that wait for a drain. */
@@ -235,11 +236,13 @@ export class NodeExchange extends Exchange {
     this.endBody('');
   }
 
+  get isAnswerDue(): boolean {
+    return this.req.complete && !this.#hasHeadLeft;
+  }
+
   // ---- closing -------------------------------------------------------------------------
 
-  takeClose(): void {
-    this.isOpen = false;
-    this.abortSignal();
+  protected left(): void {
     this.socket.destroy();
   }
 
@@ -305,8 +308,9 @@ export class NodeExchange extends Exchange {
     if (this.#handwritten?.end() !== true) this.socket.destroy();
   }
 
-  /** Something was sent. @returns `waiting`. */
+  /** Something of the response was sent. @returns `waiting`. */
   transmitted(waiting: number, bytes: number, isLast: boolean): number {
+    this.#hasHeadLeft = true;
     this.waiting = waiting;
     this.socket.bytesWritten += bytes;
     if (isLast) {

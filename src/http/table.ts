@@ -46,6 +46,11 @@ export class ExchangeTable {
     this.#size--;
   }
 
+  /** All of them, in no order; they may be deleted meanwhile. */
+  *[Symbol.iterator](): Iterator<Exchange> {
+    for (const exchange of this.#places) if (exchange !== undefined) yield exchange;
+  }
+
   /** What did not collide in half the size does not in the double one. */
   #grow(): void {
     const before = this.#places;

@@ -27,6 +27,9 @@ export interface BootMessage {
   readonly startupTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
+  readonly evictionTimeoutMs: number;
+  /** 0: the event loop may be blocked for ever. */
+  readonly deadlockTimeoutMs: number;
   /** Whether the app has to call process.send('ready') as well. */
   readonly ready: 'listen' | 'message';
   /** After so many requests it says how many they are; 0: never. */
@@ -94,6 +97,20 @@ export interface StatsMessage {
   readonly inHand: number;
 }
 
+/** Worker → supervisor, from its watch thread once the app serves: the process runs. */
+export interface BeatMessage {
+  readonly type: 'beat';
+}
+
+/** Worker → supervisor, from its watch thread: the event loop has not turned for deadlock-timeout. */
+export interface BlockedMessage {
+  readonly type: 'blocked';
+  /** Where its JavaScript is, a line for each frame; undefined: nothing could be had. */
+  readonly stack?: string;
+  /** Without a stack: what the system says of the thread. */
+  readonly native?: string;
+}
+
 /** Worker → supervisor: a line for the error log of the group's virtual host. */
 export interface LogMessage {
   readonly type: 'log';
@@ -103,7 +120,14 @@ export interface LogMessage {
 }
 
 export type ToWorker = BootMessage | DrainMessage;
-export type ToSupervisor = ReadyMessage | FailedMessage | LoadedMessage | StatsMessage | LogMessage;
+export type ToSupervisor =
+  | ReadyMessage
+  | FailedMessage
+  | LoadedMessage
+  | StatsMessage
+  | BeatMessage
+  | BlockedMessage
+  | LogMessage;
 
 /**
  * One line, its `\n` included. Pure ASCII, so that a reader may cut the stream at any byte.
@@ -173,6 +197,14 @@ export function parseToSupervisor(line: string): ToSupervisor {
         type: 'stats',
         requests: field(fields, 'requests', isCount),
         inHand: field(fields, 'inHand', isCount),
+      };
+    case 'beat':
+      return { type: 'beat' };
+    case 'blocked':
+      return {
+        type: 'blocked',
+        ...('stack' in fields && { stack: field(fields, 'stack', isString) }),
+        ...('native' in fields && { native: field(fields, 'native', isString) }),
       };
     case 'log':
       return {

@@ -2,25 +2,25 @@
 import { errorLine } from '../errors.ts';
 import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
-import type { Context, SupervisorEvent } from './context.ts';
+import type { Context, ExitEvent } from './context.ts';
+import type { Death } from './deaths.ts';
 import { launchWorker } from './launch.ts';
+import { expire, release } from './leaving.ts';
 import { LEVEL } from './log.ts';
 import { Recycler } from './recycler.ts';
 import { Renewal, type Turn } from './renewal.ts';
-import { deathCode, Reports, seconds } from './reports.ts';
+import { refuseAll } from './refuse.ts';
+import { deathCode, Reports } from './reports.ts';
 import { Slot } from './slot.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
 import { watchScripts, type Watch } from './watch.ts';
-import { describeExit, type Worker } from './worker.ts';
+import { Vigil } from './vigil.ts';
+import type { Worker } from './worker.ts';
 
 /** A worker that served this long was sound: the next one starts at once. */
 const SOUND_MS = 10_000;
 /** Clients of a worker that was ready wait in the backlog through back-offs up to this long. */
 const PATIENCE_MS = 2_000;
-/** What a worker gets beyond the time it was told, to exit by itself. */
-const KILL_MARGIN_MS = 500;
-
-type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
 
 export class Application {
   readonly name: string;
@@ -32,6 +32,7 @@ export class Application {
   readonly #reports: Reports;
   readonly #renewal: Renewal;
   readonly #recycler: Recycler;
+  readonly #vigil: Vigil;
   readonly #scriptWatch: Watch | undefined;
   #isLeaving = false;
 
@@ -56,6 +57,7 @@ export class Application {
         this.#sleep(slot);
       },
     });
+    this.#vigil = new Vigil(context, this.#reports, this.slots);
     if (context.options.isReloading) this.#scriptWatch = watchScripts(context, this);
     if (command.start === 'boot') for (const slot of this.slots) this.#start(slot);
   }
@@ -68,6 +70,13 @@ export class Application {
   /** No process of it is left. */
   get isEmpty(): boolean {
     return this.slots.every((slot) => slot.workers().next().done === true);
+  }
+
+  /** It is a worker of this application, and not known to be dead. */
+  hasWorker(pid: number): boolean {
+    return this.slots.some((slot) =>
+      [...slot.workers()].some(({ process }) => process.pid === pid),
+    );
   }
 
   /** The list of scripts came again; a changed one takes fresh workers. */
@@ -88,9 +97,7 @@ export class Application {
     for (const slot of this.slots) {
       slot.backoff.reset();
       if (slot.state === 'waiting') slot.retryAt = 0;
-      if (slot.successor) {
-        this.#release(slot.successor, 'reload', this.#context.options.gracefulTimeoutMs);
-      }
+      if (slot.successor) this.#evict(slot.successor);
       this.#renewal.add(slot, 'reload');
     }
   }
@@ -112,7 +119,7 @@ export class Application {
     this.#renewal.clear();
     for (const slot of this.slots) {
       if (slot.state !== 'closed') this.#move(slot, 'closed');
-      for (const worker of [...slot.workers()]) this.#release(worker, reason, timeoutMs);
+      for (const worker of [...slot.workers()]) release(this.#context, worker, reason, timeoutMs);
     }
   }
 
@@ -128,8 +135,7 @@ export class Application {
     if (slot.state === 'idle') {
       this.#start(slot);
     } else if (slot.state === 'waiting' && slot.refusal !== undefined) {
-      const seconds = Math.max(1, Math.ceil((slot.retryAt - this.#context.now()) / 1000));
-      this.#context.native.refuseAll(slot.fd, slot.refusal, Math.min(seconds, 65_535));
+      refuseAll(this.#context, this.#reports, slot, slot.refusal);
     }
   }
 
@@ -138,18 +144,25 @@ export class Application {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
+      else if (message.type === 'beat') this.#vigil.onBeat(worker);
+      else if (message.type === 'blocked') this.#vigil.onBlocked(worker, message);
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
       else if (message.type === 'loaded') this.#scriptWatch?.learn(message.script, message.stamp);
-      else this.#context.log.host(message.level, message.text, worker.process.pid);
+      else if (worker.allowance.take('host', message.text.length)) {
+        this.#context.log.host(message.level, message.text, worker.process.pid);
+      }
     } catch (error) {
+      if (!worker.allowance.take('host', line.length)) return;
       const reason = error instanceof Error ? error.message : String(error);
       this.#reports.worker(LEVEL.error, 511, worker, { reason });
     }
   }
 
-  onExit({ worker, status, signal, error }: ExitEvent): void {
+  onExit(event: ExitEvent): void {
+    const { worker, error } = event;
     const { slot } = worker;
     const wasDraining = worker.state === 'draining';
+    const death = this.#reports.inquire(event);
     move(worker, 'dead', workerMoves, this.#context.trace);
     slot.leaving.delete(worker);
     const wasSuccessor = slot.successor === worker;
@@ -157,22 +170,23 @@ export class Application {
     if (slot.current === worker) slot.current = undefined;
     if (wasDraining || slot.state === 'closed') return;
     if (this.#learn(worker)) this.#startAgain(slot, worker);
-    else if (wasSuccessor) this.#giveUp(worker, describeExit(status, signal), error);
-    else this.#replace(worker, describeExit(status, signal), error);
+    else if (wasSuccessor) this.#giveUp(worker, death, error);
+    else this.#replace(worker, death, error);
   }
 
   /** What is due by time. @returns when it has to be called again. */
   duties(): number {
     const now = this.#context.now();
     for (const slot of this.slots) {
-      for (const worker of slot.workers()) this.#expire(worker, now);
+      for (const worker of slot.workers()) expire(this.#reports, worker, now);
       if (slot.state === 'waiting' && slot.retryAt <= now) this.#start(slot);
     }
     const review = this.#isLeaving ? Infinity : this.#recycler.duties(now);
     for (const turn of this.#renewal.take(this.slots)) this.#renew(turn);
-    let next = review;
+    let next = Math.min(review, this.#vigil.duties(now));
     for (const slot of this.slots) {
-      slot.syncWatcher(() => this.#watchSocket(slot));
+      slot.syncWatcher(now, () => this.#watchSocket(slot));
+      if (slot.restUntil > now) next = Math.min(next, slot.restUntil);
       for (const worker of slot.workers()) next = Math.min(next, worker.deadline);
       if (slot.state === 'waiting') next = Math.min(next, slot.retryAt);
     }
@@ -235,9 +249,8 @@ export class Application {
       slot.current = worker;
       const reason = worker.renews ?? 'reload';
       worker.renews = undefined;
-      if (predecessor) {
-        this.#release(predecessor, reason, this.#context.options.gracefulTimeoutMs);
-      }
+      if (predecessor && reason === 'recycle') this.#recycle(predecessor);
+      else if (predecessor) this.#evict(predecessor);
     }
     if (slot.state === 'booting') this.#move(slot, 'ready');
   }
@@ -252,10 +265,10 @@ export class Application {
   }
 
   /** The worker that served the slot, or was to, is dead. */
-  #replace(worker: Worker, how: string, error: Error | undefined): void {
+  #replace(worker: Worker, death: Death, error: Error | undefined): void {
     const { slot } = worker;
     if (slot.successor) {
-      this.#reports.death(worker, how, error, 0);
+      this.#reports.death(worker, death, error, 0);
       slot.current = slot.successor;
       slot.current.renews = undefined;
       slot.successor = undefined;
@@ -265,20 +278,20 @@ export class Application {
     const upMs = worker.readyAt === undefined ? -1 : this.#context.now() - worker.readyAt;
     if (upMs >= SOUND_MS) {
       slot.backoff.reset();
-      this.#reports.death(worker, how, error, 0);
+      this.#reports.death(worker, death, error, 0);
       this.#start(slot);
       return;
     }
     slot.backoff.worked(upMs);
     const delay = slot.backoff.fail();
-    this.#reports.death(worker, how, error, delay);
+    this.#reports.death(worker, death, error, delay);
     const isPatient = upMs >= 0 && delay <= PATIENCE_MS;
     this.#retryIn(slot, delay, isPatient ? undefined : deathCode(worker, error));
   }
 
   /** The fresh worker beside the one that serves is dead. */
-  #giveUp(worker: Worker, how: string, error: Error | undefined): void {
-    this.#reports.death(worker, how, error, 0);
+  #giveUp(worker: Worker, death: Death, error: Error | undefined): void {
+    this.#reports.death(worker, death, error, 0);
     if (worker.renews === 'recycle') this.#recycler.onFailure(worker.slot);
     else this.#stopReload(worker.slot);
   }
@@ -293,34 +306,17 @@ export class Application {
     const { current } = slot;
     if (!current) return;
     this.#move(slot, 'idle');
-    this.#release(current, 'recycle', this.#context.options.gracefulTimeoutMs);
+    this.#recycle(current);
   }
 
-  /** Tells a worker to finish; the loop kills it when it takes too long. */
-  #release(worker: Worker, reason: DrainMessage['reason'], timeoutMs: number): void {
-    const { slot } = worker;
-    const deadline = this.#context.now() + timeoutMs + KILL_MARGIN_MS;
-    const wasBooting = worker.state === 'booting';
-    if (slot.current === worker) slot.current = undefined;
-    if (slot.successor === worker) slot.successor = undefined;
-    slot.leaving.add(worker);
-    if (worker.state === 'draining' && worker.deadline <= deadline) return;
-    if (worker.state !== 'draining') move(worker, 'draining', workerMoves, this.#context.trace);
-    worker.deadline = deadline;
-    worker.limitMs = timeoutMs;
-    // One that boots has nothing in hand and may not read messages yet.
-    if (wasBooting) worker.process.signal('SIGTERM');
-    else worker.process.send({ type: 'drain', reason, timeoutMs });
+  /** It has reached a limit of its life. */
+  #recycle(worker: Worker): void {
+    release(this.#context, worker, 'recycle', this.#context.options.gracefulTimeoutMs);
   }
 
-  #expire(worker: Worker, now: number): void {
-    if (worker.deadline > now) return;
-    worker.deadline = Infinity;
-    worker.killedBy = worker.state === 'booting' ? 505 : 508;
-    const details = { seconds: seconds(worker.limitMs) };
-    if (worker.state === 'booting') this.#reports.worker(LEVEL.error, 505, worker, details);
-    else this.#reports.worker(LEVEL.warn, 508, worker, details);
-    worker.process.killGroup();
+  /** Somebody outside wants a fresh one in its place. */
+  #evict(worker: Worker): void {
+    release(this.#context, worker, 'reload', this.#context.options.evictionTimeoutMs);
   }
 
   /** A fresh worker starts beside the one that serves. */

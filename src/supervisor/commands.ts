@@ -26,7 +26,11 @@ export interface GroupOptions {
   readonly displayName?: string;
   readonly startupTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
+  /** For workers that are told to go from outside; gracefulTimeoutMs: by a limit of their own. */
+  readonly evictionTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** A worker that gives no sign of life so long is killed; 0: never. */
+  readonly deadlockTimeoutMs: number;
   /** Workers are replaced when their script changes. */
   readonly isReloading: boolean;
   /** When a worker is ready: its app listens, or has said so as well. */
@@ -45,6 +49,8 @@ export interface GroupOptions {
 export interface GroupCommand {
   readonly verb: 'group';
   readonly options: GroupOptions;
+  /** Listening; there Apache asks how workers died. The receiver owns it. */
+  readonly inquestFd: number | undefined;
 }
 
 export interface AppCommand {
@@ -58,7 +64,7 @@ export interface AppCommand {
 }
 
 export interface PlainCommand {
-  readonly verb: 'apps-end' | 'drain' | 'shutdown';
+  readonly verb: 'successor' | 'apps-end' | 'drain' | 'shutdown';
 }
 
 export type Command = GroupCommand | AppCommand | PlainCommand;
@@ -138,15 +144,18 @@ function parseLimits(keys: Keys): Limits {
   };
 }
 
-function parseGroup(fields: readonly string[]): GroupCommand {
+function parseGroup(fields: readonly string[], fds: readonly number[]): GroupCommand {
   const [name, generation, secret, ...rest] = fields;
   if (name === undefined || name === '') throw malformed('group has no name');
   if (!/^[0-9a-f]{32}$/.test(generation ?? '')) throw malformed('generation is not 32 hex digits');
   if (!/^[0-9a-f]{64}$/.test(secret ?? '')) throw malformed('secret is not 64 hex digits');
+  if (fds.length > 1) throw malformed('group came with more than one socket');
   const keys = new Keys(rest);
   const day = 86_400_000;
+  const gracefulTimeoutMs = keys.integer('graceful-timeout', 15_000, 0, day);
   return {
     verb: 'group',
+    inquestFd: fds[0],
     options: {
       name,
       generation: generation ?? '',
@@ -158,8 +167,10 @@ function parseGroup(fields: readonly string[]): GroupCommand {
       nodeArgs: keys.all('node-arg'),
       env: parseEnvironment(keys.all('env')),
       startupTimeoutMs: keys.integer('startup-timeout', 15_000, 1, day),
-      gracefulTimeoutMs: keys.integer('graceful-timeout', 15_000, 0, day),
+      gracefulTimeoutMs,
+      evictionTimeoutMs: keys.integer('eviction-timeout', gracefulTimeoutMs, 0, day),
       shutdownTimeoutMs: keys.integer('shutdown-timeout', 5_000, 0, day),
+      deadlockTimeoutMs: keys.integer('deadlock-timeout', 60_000, 0, day),
       isReloading: keys.text('script-reloading') === 'on',
       ready: keys.text('ready') === 'message' ? 'message' : 'listen',
       reload: keys.text('reload') === 'all' ? 'all' : 'rolling',
@@ -206,10 +217,10 @@ function parseApp(fields: readonly string[], fds: readonly number[]): AppCommand
 export function parseCommand(packet: Buffer, fds: readonly number[]): Command {
   const [verb = '', ...fields] = splitFields(packet);
   if (verb === 'app') return parseApp(fields, fds);
+  if (verb === 'group') return parseGroup(fields, fds);
   if (fds.length > 0) throw malformed(`${verb} came with sockets`);
   switch (verb) {
-    case 'group':
-      return parseGroup(fields);
+    case 'successor':
     case 'apps-end':
     case 'drain':
     case 'shutdown':

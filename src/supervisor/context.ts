@@ -3,6 +3,7 @@ import type { NativeAddon } from '../native.ts';
 import type { Application } from './application.ts';
 import type { GroupOptions } from './commands.ts';
 import type { Environment } from './environment.ts';
+import type { Inquest, Question } from './inquest.ts';
 import type { Log } from './log.ts';
 import type { Slot } from './slot.ts';
 import type { SpawnWorker } from './spawn.ts';
@@ -30,7 +31,11 @@ export type SupervisorEvent =
       readonly signal: string | null;
       readonly error?: Error;
     }
+  /** Apache wants to know how a worker died. */
+  | { readonly kind: 'question'; readonly question: Question }
   | { readonly kind: 'connection'; readonly slot: Slot };
+
+export type ExitEvent = Extract<SupervisorEvent, { kind: 'exit' }>;
 
 export interface Context {
   readonly options: GroupOptions;
@@ -44,6 +49,10 @@ export interface Context {
   readonly now: () => number;
   /** The environment that all workers share, read once per turn of the loop. */
   readonly environment: () => Environment;
+  /** Where deaths of workers are noted. */
+  readonly inquest: Pick<Inquest, 'died'>;
+  /** The kernel has lately killed a process for lack of memory. */
+  readonly isMemoryShort: () => boolean;
   /** undefined when the process has gone. */
   readonly usageOf: (pid: number) => Usage | undefined;
   readonly closeFd: (fd: number) => void;

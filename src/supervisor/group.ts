@@ -2,11 +2,13 @@
 import { errorLine, TsgiError } from '../errors.ts';
 import type { DrainMessage } from '../ipc/messages.ts';
 import { Application } from './application.ts';
-import type { AppCommand, Command, GroupOptions } from './commands.ts';
+import type { AppCommand, Command, GroupCommand, GroupOptions } from './commands.ts';
 import type { Context, SupervisorEvent } from './context.ts';
 import { readGroupEnvironment, type Environment } from './environment.ts';
+import { Inquest } from './inquest.ts';
 import { supervisorTitle } from './launch.ts';
 import { LEVEL } from './log.ts';
+import { OomWatch } from './oom.ts';
 
 /** How long Apache may take to say what to run. */
 const CONFIGURATION_MS = 10_000;
@@ -19,6 +21,8 @@ export interface GroupDependencies extends Pick<
   'log' | 'native' | 'spawn' | 'workerFile' | 'post' | 'now' | 'usageOf' | 'closeFd' | 'trace'
 > {
   readonly setTitle: (title: string) => void;
+  /** Opens the socket where Apache asks how workers died. */
+  readonly openDoor: (fd: number, options: GroupOptions) => void;
   /** Ends the process. */
   readonly exit: (status: number) => void;
 }
@@ -32,6 +36,8 @@ export class Group {
   #leaving: Application[] = [];
   /** Names that came since the last apps-end. */
   #named = new Set<string>();
+  readonly #inquest = new Inquest();
+  readonly #oom: OomWatch;
   #ordinals = 0;
   #isDraining = false;
   #environment: Environment | undefined;
@@ -39,6 +45,7 @@ export class Group {
   constructor(outside: GroupDependencies) {
     this.#outside = outside;
     this.#configureBy = outside.now() + CONFIGURATION_MS;
+    this.#oom = new OomWatch(outside.now());
   }
 
   /** The order of the loop; docs/signals.md explains it. */
@@ -49,6 +56,7 @@ export class Group {
     'touched',
     'line',
     'exit',
+    'question',
     'connection',
   ];
 
@@ -63,7 +71,7 @@ export class Group {
         break;
       case 'signal':
         if (event.signal === 'SIGHUP') this.#reload();
-        else this.#drainAll('shutdown', this.#context?.options.gracefulTimeoutMs ?? 0);
+        else this.#drainAll('shutdown', this.#context?.options.evictionTimeoutMs ?? 0);
         break;
       case 'touched':
         event.application.onTouched(event.paths);
@@ -74,6 +82,13 @@ export class Group {
       case 'exit':
         this.#ownerOf(event.worker.slot.fd)?.onExit(event);
         break;
+      case 'question':
+        this.#inquest.ask(
+          event.question,
+          this.#all().some((application) => application.hasWorker(event.question.pid)),
+          this.#outside.now(),
+        );
+        break;
       case 'connection':
         this.#ownerOf(event.slot.fd)?.onConnection(event.slot);
         break;
@@ -83,7 +98,8 @@ export class Group {
   /** What is due by time. @returns when it has to be called again. */
   duties(): number {
     this.#environment = undefined;
-    let next = Infinity;
+    const now = this.#outside.now();
+    let next = Math.min(this.#inquest.duties(now), this.#oom.duties(now));
     for (const application of this.#all()) next = Math.min(next, application.duties());
     this.#leaving = this.#leaving.filter((application) => {
       if (application.isEmpty) application.close();
@@ -93,7 +109,7 @@ export class Group {
       this.#outside.exit(0);
     }
     if (!this.#context) {
-      if (this.#outside.now() >= this.#configureBy) this.#giveUp();
+      if (now >= this.#configureBy) this.#giveUp();
       next = Math.min(next, this.#configureBy);
     }
     return next;
@@ -116,7 +132,10 @@ export class Group {
   #onCommand(command: Command): void {
     switch (command.verb) {
       case 'group':
-        this.#configure(command.options);
+        this.#configure(command);
+        break;
+      case 'successor':
+        this.#inquest.succeed();
         break;
       case 'app':
         this.#onApp(command);
@@ -125,7 +144,7 @@ export class Group {
         this.#forgetUnnamed();
         break;
       case 'drain':
-        this.#drainAll('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
+        this.#drainAll('removed', this.#context?.options.evictionTimeoutMs ?? 0);
         break;
       case 'shutdown':
         this.#drainAll('shutdown', this.#context?.options.shutdownTimeoutMs ?? 0);
@@ -133,18 +152,22 @@ export class Group {
     }
   }
 
-  #configure(options: GroupOptions): void {
+  #configure({ options, inquestFd }: GroupCommand): void {
     if (this.#context) {
+      if (inquestFd !== undefined) this.#outside.closeFd(inquestFd);
       this.#complain('a second group message');
       return;
     }
-    const { setTitle, ...shared } = this.#outside;
+    const { setTitle, openDoor, ...shared } = this.#outside;
     setTitle(supervisorTitle(options.name, options.displayName));
     this.#context = {
       ...shared,
       options,
+      inquest: this.#inquest,
+      isMemoryShort: () => this.#oom.hasGrown,
       environment: () => (this.#environment ??= readGroupEnvironment(options, process.env)),
     };
+    if (inquestFd !== undefined) openDoor(inquestFd, options);
   }
 
   #onApp(command: AppCommand): void {
@@ -174,7 +197,7 @@ export class Group {
   }
 
   #forget(application: Application): void {
-    application.drain('removed', this.#context?.options.gracefulTimeoutMs ?? 0);
+    application.drain('removed', this.#context?.options.evictionTimeoutMs ?? 0);
     this.#applications.delete(application.name);
     this.#leaving.push(application);
   }

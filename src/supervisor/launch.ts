@@ -1,4 +1,6 @@
 /** Puts together what one worker needs, and starts it. */
+import { errorLine } from '../errors.ts';
+import { Allowance } from './allowance.ts';
 import type { Application } from './application.ts';
 import type { Context } from './context.ts';
 import { workerEnvironment } from './environment.ts';
@@ -55,6 +57,8 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       startupTimeoutMs: options.startupTimeoutMs,
       shutdownTimeoutMs: options.shutdownTimeoutMs,
       gracefulTimeoutMs: options.gracefulTimeoutMs,
+      evictionTimeoutMs: options.evictionTimeoutMs,
+      deadlockTimeoutMs: options.deadlockTimeoutMs,
       title: workerTitle(options.name, options.displayName, slot.index),
       ...(options.home !== undefined && { home: options.home }),
       ready: options.ready,
@@ -75,12 +79,21 @@ export function launchWorker(context: Context, application: Application, slot: S
   const life = newLife(context.options.limits);
   const spawnPlan = plan(context, application, slot, life);
   const worker = new Worker(slot, `worker ${application.title}/${String(slot.index)}`, life);
+  worker.allowance = new Allowance({
+    now: context.now,
+    report: (count) => {
+      const pid = worker.process.pid ?? 0;
+      const details = { application: application.title, slot: slot.index, pid, count };
+      context.log.host(LEVEL.warn, errorLine(540, details), pid);
+    },
+  });
   worker.process = context.spawn(spawnPlan, {
     onLine: (line) => {
       context.post({ kind: 'line', worker, line });
     },
     onOutput: (source, line) => {
-      if (source === 'err') worker.remember(line);
+      if (source === 'err') worker.remember(line, context.now());
+      if (!worker.allowance.take(source, line.length)) return;
       const level = source === 'err' ? LEVEL.warn : LEVEL.notice;
       context.log.line(level, worker.process.pid ?? 0, source, line);
     },

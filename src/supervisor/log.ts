@@ -8,6 +8,8 @@ import { errorLine } from '../errors.ts';
 const MAX_PACKET = 4096;
 const MAX_TEXT = 3500;
 const MAX_QUEUE = 1024 * 1024;
+/** Room on top of it for lines of mod_tsgi's own: they say, among others, what was dropped. */
+const HOST_RESERVE = 64 * 1024;
 const RETRY_MS = 20;
 const EAGAIN = 11;
 const EINTR = 4;
@@ -66,7 +68,8 @@ export class Log {
 
   /** Queues one line of text; it leaves at the end of this turn of the event loop. */
   line(level: number, pid: number, source: Source, text: string): void {
-    for (const record of formatRecords(level, pid, source, text)) this.#add(record);
+    const most = MAX_QUEUE + (source === 'host' ? HOST_RESERVE : 0);
+    for (const record of formatRecords(level, pid, source, text)) this.#add(record, most);
     if (this.#scheduled || this.#retry) return;
     this.#scheduled = true;
     setImmediate(() => {
@@ -96,8 +99,8 @@ export class Log {
     }
   }
 
-  #add(record: Buffer): void {
-    if (this.#queuedBytes + this.#openBytes + record.length > MAX_QUEUE) {
+  #add(record: Buffer, most: number): void {
+    if (this.#queuedBytes + this.#openBytes + record.length > most) {
       this.#dropped++;
       return;
     }
@@ -125,7 +128,9 @@ export class Log {
     if (this.#dropped === 0) return;
     const text = errorLine(509, { count: this.#dropped });
     this.#dropped = 0;
-    for (const record of formatRecords(LEVEL.warn, process.pid, 'host', text)) this.#add(record);
+    for (const record of formatRecords(LEVEL.warn, process.pid, 'host', text)) {
+      this.#add(record, MAX_QUEUE + HOST_RESERVE);
+    }
     this.#closePacket();
   }
 }

@@ -8,7 +8,9 @@ import { errorLine, TsgiError } from '../errors.ts';
 import { native } from '../native.ts';
 import { parseCommand } from './commands.ts';
 import type { SupervisorEvent } from './context.ts';
+import { Door } from './door.ts';
 import { Group } from './group.ts';
+import type { Question } from './inquest.ts';
 import { LEVEL, Log } from './log.ts';
 import { Loop } from './loop.ts';
 import { spawnWorker } from './spawn.ts';
@@ -51,6 +53,13 @@ const group = new Group({
   trace,
   setTitle: (title) => {
     process.title = title;
+  },
+  openDoor: (fd, { peerUid, secret }) => {
+    const onQuestion = (question: Question): void => {
+      loop.post({ kind: 'question', question });
+    };
+    const now = (): number => performance.now();
+    new Door({ native, log, closeFd, now, onQuestion, fd, peerUid, secret });
   },
   exit,
 });

@@ -2,7 +2,8 @@
 import { errorLine, TsgiError, type ErrorDetails, type ErrorNumber } from '../errors.ts';
 import type { FailedMessage } from '../ipc/messages.ts';
 import type { Application } from './application.ts';
-import type { Context } from './context.ts';
+import type { Context, ExitEvent } from './context.ts';
+import { describeDeath, isOrderly, type Death } from './deaths.ts';
 import { LEVEL } from './log.ts';
 import type { Slot } from './slot.ts';
 import type { Worker } from './worker.ts';
@@ -56,24 +57,34 @@ export class Reports {
     return 504;
   }
 
+  /** Gathers what is known of a worker's end, and notes it for those who will ask. */
+  inquire({ worker, status, signal }: ExitEvent): Death {
+    const { now, inquest, isMemoryShort } = this.#context;
+    const death: Death = {
+      status,
+      signal,
+      killedBy: worker.killedBy,
+      wasDraining: worker.state === 'draining',
+      isMemoryShort: signal === 'SIGKILL' && isMemoryShort(),
+      lines: worker.lastWords(now()),
+    };
+    const { pid } = worker.process;
+    if (pid !== undefined) inquest.died(pid, describeDeath(death));
+    return death;
+  }
+
   /**
    * A worker is dead that nobody told to end.
-   * @param how its exit status or signal; @param error why it could not be started.
+   * @param death how it ended; @param error why it could not be started.
    */
-  death(worker: Worker, how: string, error: Error | undefined, delayMs: number): void {
+  death(worker: Worker, death: Death, error: Error | undefined, delayMs: number): void {
     if (worker.killedBy !== undefined) return; // Logged when it was killed.
+    const how = describeDeath(death);
     const details = { seconds: seconds(delayMs), how, reason: error?.message ?? '' };
-    const { cause } = worker;
-    const howAndWhy = cause === undefined ? how : `${how}, last on stderr: ${cause}`;
     if (worker.failure) this.#failure(worker, worker.failure);
     else if (error) this.worker(LEVEL.error, 504, worker, details);
-    else if (worker.readyAt === undefined) {
-      this.worker(LEVEL.error, 506, worker, { ...details, how: howAndWhy });
-    } else if (how === 'exit status 0' || how === 'signal SIGTERM') {
-      this.worker(LEVEL.notice, 507, worker, details);
-    } else {
-      this.worker(LEVEL.error, 507, worker, { ...details, how: howAndWhy });
-    }
+    else if (worker.readyAt === undefined) this.worker(LEVEL.error, 506, worker, details);
+    else this.worker(isOrderly(death) ? LEVEL.notice : LEVEL.error, 507, worker, details);
   }
 
   /** One record with everything in it, then the stack. */
@@ -84,8 +95,13 @@ export class Reports {
       `process group ${options.name}, application group ${this.#application.title}, ` +
       `worker ${String(worker.slot.index)}, pid ${String(pid)}`;
     log.host(LEVEL.error, `${message} (${where})`, pid);
+    this.stack(worker, stack);
+  }
+
+  /** The lines of a stack, each a record of its own. */
+  stack(worker: Worker, stack: string | undefined): void {
     for (const line of stack?.split('\n') ?? []) {
-      if (line.trim() !== '') log.host(LEVEL.error, line, pid);
+      if (line.trim() !== '') this.#context.log.host(LEVEL.error, line, worker.process.pid);
     }
   }
 }

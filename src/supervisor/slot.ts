@@ -26,6 +26,10 @@ export class Slot implements Stateful<SlotState> {
   retryAt = Infinity;
   /** While waiting: the N of the TSGI<N> that clients get; undefined: they wait in the backlog. */
   refusal: number | undefined;
+  /** Out of descriptors: its socket is not looked at before. */
+  restUntil = 0;
+  /** That it is out of descriptors is not logged again before. */
+  complainAt = 0;
   #watcher: ReadableWatcher | undefined;
 
   constructor(index: number, ordinal: number, label: string, fd: number) {
@@ -48,8 +52,8 @@ export class Slot implements Stateful<SlotState> {
   }
 
   /** Starts or stops to watch the socket, as the state wants it. */
-  syncWatcher(create: () => ReadableWatcher): void {
-    if (this.isWatching) {
+  syncWatcher(now: number, create: () => ReadableWatcher): void {
+    if (this.isWatching && this.restUntil <= now) {
       this.#watcher ??= create();
       this.#watcher.start();
     } else {

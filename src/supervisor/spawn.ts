@@ -8,8 +8,10 @@ import { encodeMessage, type BootMessage, type ScriptSet, type ToWorker } from '
 import type { GroupOptions } from './commands.ts';
 import type { Environment } from './environment.ts';
 
+/** A longer line of the app comes in pieces, each of which fits into a line of httpd's log. */
+const MAX_LINE = 7_000;
 /** How long the pipes of a dead worker may be held open by its children before we stop to wait. */
-const LAST_WORDS_MS = 250;
+const LAST_WORDS_MS = 150;
 /** A stack of 16 KiB, each character as \\uXXXX, with room to spare. */
 const MAX_MESSAGE = 256 * 1024;
 const DEFAULT_INSPECT_PORT = 9229;
@@ -97,7 +99,7 @@ function signalQuietly(pid: number, signal: NodeJS.Signals): void {
 function watchOutput(stream: Readable, source: 'out' | 'err', events: WorkerEvents): void {
   const splitter = new LineSplitter((line) => {
     events.onOutput(source, line);
-  });
+  }, MAX_LINE);
   stream.on('data', (chunk: Buffer) => {
     splitter.push(chunk);
   });
@@ -138,7 +140,9 @@ export const spawnWorker: SpawnWorker = (plan, events) => {
     if (pid !== undefined) signalQuietly(-pid, 'SIGKILL');
   };
   watchExit(child, events, killGroup);
-  const control = child.stdio[3] as Duplex | null;
+  // Without descriptors for its pipes it has no stdio at all, whatever the types say; 'error' follows.
+  const stdio = child.stdio as ChildProcess['stdio'] | undefined;
+  const control = stdio?.[3] as Duplex | null | undefined;
   if (pid !== undefined && child.stdout && child.stderr && control) {
     watchOutput(child.stdout, 'out', events);
     watchOutput(child.stderr, 'err', events);
@@ -154,7 +158,7 @@ export const spawnWorker: SpawnWorker = (plan, events) => {
   return {
     pid,
     send(message): void {
-      if (control?.writable) control.write(encodeMessage(message));
+      if (control?.writable === true) control.write(encodeMessage(message));
     },
     signal(signal): void {
       if (pid !== undefined) signalQuietly(pid, signal);

@@ -1,16 +1,21 @@
 /** How a worker comes to its end: takes nothing new, finishes what it has in hand, exits. */
 import type { Server } from 'node:http';
 import type { EventEmitter } from 'node:events';
+import { errorLine } from '../errors.ts';
 import type { Watch } from '../native.ts';
 import type { DrainInfo, TsgiEvents } from '../tsgi.ts';
 
 /** What the watch thread waits beyond the time limit before it kills. */
 const KILL_MARGIN_MS = 1_000;
+/** syslog(3)'s LOG_WARNING. */
+const LEVEL_WARNING = 4;
 
 /** The part of the Host that is needed here. */
 export interface Drainable {
   /** Takes nothing new; resolves when nothing is in hand, and keeps the event loop alive no more. */
   drain(): Promise<void>;
+  /** Requests that are not over. */
+  readonly inHand: number;
 }
 
 export interface DrainOptions {
@@ -20,6 +25,8 @@ export interface DrainOptions {
   adopted(): ReadonlySet<Server>;
   /** Where the app listens through the package. */
   readonly events: EventEmitter<TsgiEvents>;
+  /** A line for the group's error log. */
+  log(level: number, text: string): void;
 }
 
 export class Drain {
@@ -91,8 +98,18 @@ export class Drain {
   #limit(endsAt: number, timeoutMs: number): void {
     this.#endsAt = endsAt;
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => process.exit(0), timeoutMs).unref();
+    this.#deadline = setTimeout(() => {
+      this.#giveUp(timeoutMs);
+    }, timeoutMs).unref();
     this.#options.watch.hardKill(timeoutMs + KILL_MARGIN_MS);
+  }
+
+  /** The time is over. Who is cut off learns it from Apache; the operator, why, from here. */
+  #giveUp(timeoutMs: number): never {
+    const count = this.#options.host()?.inHand ?? 0;
+    const seconds = timeoutMs / 1000;
+    if (count > 0) this.#options.log(LEVEL_WARNING, errorLine(731, { count, seconds }));
+    process.exit(0);
   }
 
   #tellShutdown(): void {

@@ -11,6 +11,7 @@ import { announceWorker } from '../tsgi.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
 import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.ts';
+import { isDebugged } from './debugged.ts';
 import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
 import { hookListen } from './listen.ts';
@@ -20,6 +21,8 @@ import { Stats } from './stats.ts';
 const LISTEN_FD = 4;
 const FLUSH_MS = 1_000;
 const ORPHAN_MS = 2_500;
+/** Encoded, such a text has less than 32 KiB, which leave whole: the watch thread writes as well. */
+const LONGEST_TEXT = 5_000;
 
 const { boot, rest } = readBoot();
 native.closeOnExec(CONTROL_FD);
@@ -34,7 +37,7 @@ process.argv.splice(1, 1);
 let host: Host | undefined;
 
 function log(level: number, text: string): void {
-  sendToSupervisor({ type: 'log', level, text });
+  sendToSupervisor({ type: 'log', level, text: text.slice(0, LONGEST_TEXT) });
 }
 
 const apps = new Apps({
@@ -61,12 +64,15 @@ const events = announceWorker({
   workerIndex: boot.slot,
   workers: boot.processes,
 });
-const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, events });
+const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, events, log });
 
 function drainable(): Drainable | undefined {
   const started = host;
   return (
     started && {
+      get inHand(): number {
+        return started.inHand;
+      },
       async drain(): Promise<void> {
         await started.drain();
         started.channel.unref();
@@ -77,7 +83,7 @@ function drainable(): Drainable | undefined {
 
 process.on('SIGTERM', () => {
   guard.disarm();
-  drain.onSignal(boot.gracefulTimeoutMs);
+  drain.onSignal(boot.evictionTimeoutMs);
 });
 process.on('beforeExit', () => {
   apps.onIdle();
@@ -137,6 +143,7 @@ async function run(): Promise<void> {
   await readiness?.wait(entries.join(', '), startupTimeoutMs);
   guard.disarm();
   host = serve();
+  if (boot.deadlockTimeoutMs > 0) watch.guard(boot.deadlockTimeoutMs, isDebugged);
   sendToSupervisor({ type: 'ready', entries });
 }
 

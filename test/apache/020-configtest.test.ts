@@ -15,6 +15,11 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
     'TSGIDaemonProcess a queue-timeout=5y',
     /queue-timeout=5y.*ms/,
   ],
+  [
+    'a request-timeout that is too short to be kept',
+    'TSGIDaemonProcess a request-timeout=99ms',
+    /request-timeout=99ms: expected a duration from 100ms to 24h, or 0 for none/,
+  ],
   ['a duplicate group', 'TSGIDaemonProcess a\nTSGIDaemonProcess a', /a.*(already|duplicate)/i],
   ['an unknown user', 'TSGIDaemonProcess a user=no-such-user', /no-such-user/],
   [
@@ -124,7 +129,8 @@ TSGIDaemonProcess all processes=2 concurrency=100 umask=0027 home=@ROOT@/apps \\
   lang=C.UTF-8 locale=C.UTF-8 cpu-priority=5 no-new-privileges=on start=on-demand \\
   maximum-requests=500 jitter=20 restart-interval=24h inactivity-timeout=10m memory-limit=512M cpu-time-limit=1h \\
   ready=message reload=all watch="lib/**/*.js tmp/restart" \\
-  queue-timeout=500ms startup-timeout=1m graceful-timeout=10 shutdown-timeout=2s
+  queue-timeout=500ms request-timeout=0 startup-timeout=1m graceful-timeout=10 eviction-timeout=5s shutdown-timeout=2s \\
+  deadlock-timeout=0
 TSGIScriptReloading Off
 TSGIScriptAlias / @APPS@/echo.js process-group=all application-group=%{GLOBAL} pass-authorization=On`);
     const { status, output } = httpd.configtest();

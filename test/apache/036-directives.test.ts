@@ -36,16 +36,18 @@ describe('TSGIRuntimeDir', () => {
   });
 
   for (const [what, mode, why] of [
-    ['everyone may write to', 0o777, /TSGI0051.*open.*chmod o-w/],
+    ['everyone may write to', 0o777, /TSGI0051.*open.*chmod go-w/],
+    ['a group of others may write to', 0o775, /TSGI0051.*open.*chmod go-w/],
     ['httpd may not write to', 0o555, /TSGI0050.*open.*chown/],
   ] as const) {
-    if (mode === 0o555 && process.getuid?.() !== 0) continue; // its owner could not be another
+    if (mode !== 0o777 && !isRoot) continue; // its owner or group could not be another
     it(`is refused at the start if it is one that ${what}, with a remedy`, async () => {
       const httpd = await Httpd.prepare({ config: `${config}@ROOT@/open` });
       try {
         mkdirSync(join(httpd.dir, 'open'));
-        if (isRoot && mode === 0o777) {
-          chownSync(join(httpd.dir, 'open'), ordinary.uid, ordinary.gid);
+        if (isRoot && mode !== 0o555) {
+          const gid = mode === 0o775 ? 12_345 : ordinary.gid;
+          chownSync(join(httpd.dir, 'open'), ordinary.uid, gid);
         }
         chmodSync(join(httpd.dir, 'open'), mode);
         httpd.log.allow('TSGI005[01]', 'AH00016|AH00020');
@@ -259,8 +261,10 @@ TSGIScriptAlias /other @APPS@/callable.js process-group=other`,
         expect((await httpd.ask('/other')).status).to.equal(503);
         await waitFor(() => httpd.log.matching(/TSGI01\d\d.*(other|denied)/i).length > 0);
         const files = socketsOf(httpd).map((path) => statSync(path));
-        expect(files.map((f) => f.mode & 0o777)).to.deep.equal([0o600, 0o600]);
-        expect(files.map((f) => f.uid).sort((a, b) => a - b)).to.deep.equal([9, 33]); // of Debian
+        // Of each group the worker's, and the supervisor's for questions about deaths.
+        expect(files.map((f) => f.mode & 0o777)).to.deep.equal([0o600, 0o600, 0o600, 0o600]);
+        const owners = files.map((f) => f.uid).sort((a, b) => a - b);
+        expect(owners).to.deep.equal([9, 9, 33, 33]); // of Debian
       } finally {
         await httpd.stop();
       }

@@ -75,6 +75,7 @@ exports.application = (environ, startResponse) => {
     case '/rejects': return Promise.reject(new Error('inside ' + environ.PATH_INFO));
     case '/never-started': return ['x'];
     case '/bad-header': startResponse('200 OK', [['X-Bad', 'a\\r\\nb']]); return ['x'];
+    case '/large': startResponse('200 OK', Array.from({ length: 40 }, (_, i) => ['X-' + i, 'y'.repeat(10000)])); return ['x'];
     case '/bad-chunk': startResponse('200 OK', []); return [42];
     case '/late': startResponse('200 OK', [['Content-Type', 'text/plain']]);
       return (async function* () { yield 'x'.repeat(100000); throw new Error('inside /late'); })();
@@ -155,6 +156,11 @@ describe('an app that misbehaves', () => {
     });
   }
 
+  it('(callable) with headers beyond the limit is a 500 that says so', async () => {
+    expect((await httpd.ask('/callable/large')).status).to.equal(500);
+    await waitFor(() => httpd.log.matching(/TSGI0716.*256 KiB of headers/).length > 0);
+  });
+
   it('(callable) is cut off visibly when it throws after the head', async () => {
     const answer = await httpd.ask('/callable/late');
     expect(answer.status).to.equal(200);
@@ -227,7 +233,7 @@ describe('an app that misbehaves', () => {
   it('(server) that floods its log still answers; what could not be kept is counted', async () => {
     expect((await httpd.ask('/server/flood')).body).to.equal('flooded');
     const kept = () => httpd.log.matching(/line \d+ x/).length;
-    await waitFor(() => kept() === 20_000 || httpd.log.matching(/TSGI0509/).length > 0);
+    await waitFor(() => kept() === 20_000 || httpd.log.matching(/TSGI05(09|40)/).length > 0);
     expect(kept()).to.be.greaterThan(1000);
     expect((await httpd.ask('/server/x')).body).to.equal('fine');
   });

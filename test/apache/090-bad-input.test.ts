@@ -54,15 +54,14 @@ describe('bad input from clients', () => {
     expect(headers['x-long']).to.have.length(65536);
   });
 
-  it('headers named __proto__, Proxy or with an underscore do not arrive', async () => {
+  it('headers named __proto__ do no harm, those named Proxy do not arrive', async () => {
     const { rawHeaders } = await shown(
-      'GET /echo/show HTTP/1.1\r\n__proto__: x\r\nProxy: x\r\nX_Under: x\r\nX-Fine: x',
+      'GET /echo/show HTTP/1.1\r\n__proto__: x\r\nProxy: x\r\nX-Fine: x',
     );
     const names = rawHeaders.filter((_, i) => i % 2 === 0);
     expect(names).to.include('X-Fine');
-    expect(names).to.not.include.members(['__proto__']);
-    expect(names).to.not.include.members(['Proxy']);
-    expect(names).to.not.include.members(['X_Under']);
+    expect(names).to.include('__proto__');
+    expect(names).to.not.include('Proxy');
   });
 
   for (const target of [

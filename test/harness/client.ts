@@ -47,13 +47,14 @@ export async function ask(
   if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) req.end(body);
   else {
     for await (const chunk of body) {
+      // Answered and closed meanwhile: neither 'drain' nor another 'close' would come.
+      if (req.destroyed) break;
       if (!req.write(chunk)) {
         const waiting = new AbortController(); // Takes the listeners away that are left over.
         const { signal } = waiting;
         await Promise.race([once(req, 'drain', { signal }), once(req, 'close', { signal })]);
         waiting.abort();
       }
-      if (req.destroyed) break;
     }
     req.end();
   }

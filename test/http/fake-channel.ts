@@ -38,6 +38,7 @@ export interface RequestSpec {
   readonly isOpen?: boolean;
   readonly trailers?: string;
   readonly flags?: number;
+  readonly timeoutMs?: number;
   readonly protocol?: readonly [number, number];
   readonly scheme?: 'http' | 'https';
   readonly script?: string;
@@ -264,7 +265,7 @@ export class FakeChannel implements Channel {
     fin: boolean,
   ): number {
     const exchange = this.#alive(id);
-    if (exchange === undefined) return 0;
+    if (exchange === undefined) return HIGH_WATER;
     const flags = exchange.spec.flags ?? 0;
     if ((flags & events.FLAG_STARTED) !== 0 && !exchange.hasStarted)
       fail('RESPONSE before STARTED');
@@ -282,7 +283,7 @@ export class FakeChannel implements Channel {
 
   write(id: number, chunk: string | Uint8Array, latin1: boolean, fin: boolean): number {
     const exchange = this.#alive(id);
-    if (exchange === undefined) return 0;
+    if (exchange === undefined) return HIGH_WATER;
     if (exchange.status === 0 || exchange.isComplete) fail('DATA out of turn');
     exchange.isComplete = fin;
     return this.#take(exchange, chunk, latin1);
@@ -383,7 +384,8 @@ function encodeHead(id: number, spec: RequestSpec): { ints: number[]; text: stri
     (body === undefined ? 0 : events.FLAG_BODY) |
     (spec.scheme === 'https' ? events.FLAG_TLS : 0);
   const lengthInts = length === undefined ? [-1, -1] : [Number(length) | 0, 0];
-  ints.push(events.EVENT_REQUEST, id, -1, 0, flags, ...lengthInts, mount.length, 0, 50123, 443, 80);
+  ints.push(events.EVENT_REQUEST, id, -1, 0, flags, ...lengthInts, mount.length);
+  ints.push(spec.timeoutMs ?? 0, 50123, 443, 80);
   ints.push(major, minor, headers.length, variables.length);
   for (const value of strings) ints.push(...add(value));
   for (const [name, value] of headers) {

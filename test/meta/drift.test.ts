@@ -53,15 +53,19 @@ describe('message ids', () => {
   });
 });
 
-describe('statuses of refused scripts', () => {
+describe('statuses of requests that the worker aborts', () => {
   it('are the same in the module and in src/errors.ts', () => {
-    const names: Record<string, string> = { HTTP_NOT_FOUND: '404', HTTP_FORBIDDEN: '403' };
+    const names: Record<string, string> = {
+      HTTP_NOT_FOUND: '404',
+      HTTP_FORBIDDEN: '403',
+      HTTP_GATEWAY_TIME_OUT: '504',
+    };
     const inModule = [...read('apache/tsgi_error.c').matchAll(/\{(\d{3}), (HTTP_\w+)\}/g)].map(
       (m) => [m[1], names[m[2] ?? '']],
     );
     const rows = read('src/errors.ts').split(/^ {2}(?=\d{3,4}:)/m);
     const inTable = rows
-      .map((row) => [/^(\d+):/.exec(row)?.[1], /status: (40\d)/.exec(row)?.[1]])
+      .map((row) => [/^(\d+):/.exec(row)?.[1], /status: (40\d|504)/.exec(row)?.[1]])
       .filter(([, status]) => status !== undefined);
     expect(inModule.length).to.be.greaterThan(3);
     expect(inModule).to.deep.equal(inTable);

@@ -51,6 +51,21 @@ describe('handshake of a connection', () => {
     expect(worker.log[0]).to.deep.equal([792, 'expected version 1.0, the peer speaks 2.3']);
   });
 
+  it('closes when no AUTH comes in time, and keeps who has said it', async () => {
+    await worker.stop();
+    worker = await TestWorker.start({ channel: { greetingTimeoutMs: 200 } });
+    const known = await worker.greet();
+    const silent = worker.connect();
+    await silent.expect(T.HELLO);
+    await silent.expect(T.GOAWAY);
+    await silent.waitForEnd();
+    await waitFor(() => worker.log.length > 0);
+    expect(worker.log[0]?.[0]).to.equal(795);
+    known.send(request({ uri: '/known' }));
+    const { request: head } = await worker.next(KIND.request);
+    expect(head?.['uri']).to.equal('/known');
+  });
+
   it('closes when a request comes before AUTH', async () => {
     const client = worker.connect();
     await client.expect(T.HELLO);

@@ -27,6 +27,26 @@ describe('course of an exchange', () => {
     return (await worker.next(KIND.request)).id;
   }
 
+  it('tells an app that writes until it is told to pause to do so when the peer has gone', async () => {
+    const id = await begin();
+    await worker.run(({ channel, kept }, i) => {
+      channel.respond(i, 200, '', '', undefined, true, false);
+      kept['write'] = () => channel.write(i, Buffer.alloc(65536), false, false);
+    }, id);
+    await client.expect(T.RESPONSE);
+    await client.close();
+    const writes = await worker.run(({ kept }) => {
+      const write = kept['write'] as () => number;
+      let n = 1;
+      while (n < 1000 && write() < 65536) n++; // a turn in which the end is not heard of
+      return n;
+    });
+    expect(writes).to.be.below(1000);
+    expect((await worker.next(KIND.close)).id).to.equal(id);
+    expect(await worker.run(({ kept }) => (kept['write'] as () => number)())).to.equal(65536);
+    client = await worker.greet();
+  });
+
   it('sends interim responses and CONTINUE before the head', async () => {
     const id = await begin({ flags: R_BODY | R_EXPECT });
     await worker.run(({ channel }, i) => {
@@ -146,7 +166,9 @@ describe('course of an exchange', () => {
         channel.respond(-1, 200, '', '', 'x', true, true),
       ];
     }, id);
-    expect(results).to.deep.equal([false, 0, 0, 0, 0]);
+    // Nothing more is to be written, says what respond() and write() return.
+    const paused = 65_536;
+    expect(results).to.deep.equal([false, paused, paused, paused, paused]);
     await worker.run(({ channel }, i) => channel.respond(i, 201, '', '', '', true, true), next);
     await client.expect(T.RESPONSE);
     await client.expect(T.DATA);

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
+import { LineSplitter } from '../../src/ipc/lines.ts';
+import type { Watch } from '../../src/native.ts';
 import { waitFor } from '../harness/wait.ts';
 import { TestWorker } from './worker.ts';
 
@@ -13,7 +15,7 @@ describe('watch thread', () => {
     await worker.stop();
   });
 
-  async function start(hardKillMs: number, detached = true): Promise<Writable> {
+  async function start(hardKillMs: number, detached = true): Promise<Duplex> {
     worker = await TestWorker.start({ stdio, detached, channel: { idle: true } });
     await worker.run(({ native, kept }, ms) => {
       kept['lines'] = [];
@@ -100,6 +102,47 @@ describe('watch thread', () => {
       (kept['watch'] as { hardKill(ms: number): void }).hardKill(50);
     });
     expect(await worker.waitForExit()).to.equal('SIGKILL');
+  });
+
+  /** Guards the loop, then blocks it. @returns the lines of the thread so far, and those to come. */
+  async function block(isDebugged: boolean, ms?: number): Promise<string[]> {
+    const control = await start(60_000);
+    const told: string[] = [];
+    const splitter = new LineSplitter((line) => told.push(line));
+    control.on('data', (bytes: Buffer) => {
+      splitter.push(bytes);
+    });
+    await worker.run(
+      ({ kept }, debugged, time) => {
+        const watch = kept['watch'] as Watch;
+        watch.guard(200, () => debugged);
+        const spin = `while (Date.now() < ${String(Date.now() + (time ?? 1e9))});`;
+        const code = `(function grüße() { ${spin} })\n//# sourceURL=a"b\\c.js`;
+        // Not before the first question has been answered.
+        setTimeout((0, eval)(code) as () => void, 150);
+      },
+      isDebugged,
+      ms ?? null,
+    );
+    return told;
+  }
+
+  it('beats, and tells where the JavaScript is when the loop is blocked', async () => {
+    const told = await block(false);
+    const line = await waitFor(() => told.find((text) => text.includes('blocked')));
+    expect(line).to.match(/^[ -~]*$/);
+    const { stack } = JSON.parse(line) as { stack: string };
+    expect(stack).to.match(/^at grüße \(a"b\\c\.js:1:\d+\)\n/);
+    expect(new Set(told.slice(0, told.indexOf(line)))).to.deep.equal(new Set(['{"type":"beat"}']));
+    const count = told.length;
+    await waitFor(() => told.length >= count + 3, { what: 'further beats' });
+    expect(told.filter((text) => text.includes('blocked'))).to.have.length(1);
+  });
+
+  it('lets a loop stop that is debugged', async () => {
+    const told = await block(true, 600);
+    await worker.run(() => new Promise((resolve) => setTimeout(resolve, 700)));
+    expect(new Set(told)).to.deep.equal(new Set(['{"type":"beat"}']));
   });
 
   it('says nothing more when it is closed', async () => {

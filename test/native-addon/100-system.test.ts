@@ -27,6 +27,25 @@ describe('system calls of the addon', () => {
     }
   });
 
+  it('acceptPeer accepts connections one by one, and tells whose they are', async () => {
+    const client = worker.connect();
+    await waitFor(() => client.socket.readyState === 'open');
+    const [peer, nobody, flags] = await worker.run(({ native }) => {
+      const { readFileSync } = process.getBuiltinModule('node:fs');
+      const first = native.acceptPeer(3);
+      const info = readFileSync(`/proc/self/fdinfo/${String(first?.fd)}`, 'utf8');
+      return [
+        first,
+        native.acceptPeer(3) ?? null,
+        parseInt(/flags:\s+(\d+)/.exec(info)?.[1] ?? '', 8),
+      ];
+    });
+    expect(peer?.uid).to.equal(process.getuid?.());
+    expect(nobody).to.equal(null);
+    const closeOnExecAndNonBlocking = 0o2004000;
+    expect(flags & closeOnExecAndNonBlocking).to.equal(closeOnExecAndNonBlocking);
+  });
+
   it('watchReadable tells that a connection waits, until it is stopped', async () => {
     await worker.run(({ native, kept }) => {
       kept['count'] = 0;

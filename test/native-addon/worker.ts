@@ -9,7 +9,7 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { waitFor } from '../harness/wait.ts';
 import type { Channel, NativeAddon } from '../../src/native.ts';
@@ -149,8 +149,8 @@ export class TestWorker {
   }
 
   /** The test's end of the pipe that is descriptor 5 of the worker. */
-  get control(): Writable {
-    return (this.child.stdio as unknown as Writable[])[5]!;
+  get control(): Duplex {
+    return (this.child.stdio as unknown as Duplex[])[5]!;
   }
 
   /** All events so far. */

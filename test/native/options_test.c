@@ -120,6 +120,11 @@ static void durations_of_all_units(void)
     CHECK(says("queue-timeout=0", "expected a duration"));
     CHECK(says("queue-timeout=1d", "expected a duration"));
     CHECK(parse("graceful-timeout=0") == NULL && options.graceful_timeout == 0);
+    CHECK(options.eviction_timeout == TSGI_UNSET);
+    CHECK(options.deadlock_timeout == 60000);
+    CHECK(parse("deadlock-timeout=0") == NULL && options.deadlock_timeout == 0);
+    CHECK(parse("deadlock-timeout=1000ms") == NULL && options.deadlock_timeout == 1000);
+    CHECK(says("deadlock-timeout=999ms", "expected 0, or a duration from 1s to 24h"));
 }
 
 static void sizes_of_all_units(void)

@@ -44,6 +44,8 @@ export class TestGroup {
   pid = 0;
   readonly #parent: ChildProcessWithoutNullStreams;
   readonly #listening = new Set<string>();
+  readonly #inquest = join(this.directory, 'inquest');
+  #answers: string[] = [];
   #sockets = 0;
 
   /** @param node the binary that runs the supervisor and, unless `options` says else, the workers. */
@@ -54,11 +56,28 @@ export class TestGroup {
     createInterface({ input: this.#parent.stdout }).on('line', (line) => {
       if (line.startsWith('log ')) this.log.push(line.slice(4));
       else if (line.startsWith('listening ')) this.#listening.add(line.slice(10));
+      else if (line.startsWith('answer ')) this.#answers.push(line.slice(7));
       else if (line.startsWith('pid ')) this.pid = Number(line.slice(4));
       else if (line.startsWith('exit ')) this.exit = line.slice(5);
     });
     this.#parent.stderr.pipe(process.stderr);
-    this.send('group', 'test', generation, secret, `node=${node}`, ...options);
+    this.#tell('inquest', this.#inquest);
+    this.#tell('fds', '1', 'group', 'test', generation, secret, `node=${node}`, ...options);
+  }
+
+  #tell(...fields: readonly string[]): void {
+    this.#parent.stdin.write(fields.join(SEPARATOR) + '\n');
+  }
+
+  /** Sends a packet to the inquest socket, by default the right one. @returns the answer, '' if none came. */
+  async question(pid: number, packet?: Buffer): Promise<string> {
+    const number = Buffer.alloc(4);
+    number.writeUInt32LE(pid);
+    const bytes = packet ?? Buffer.concat([number, Buffer.from(secret, 'hex')]);
+    this.#answers = [];
+    this.#tell('question', this.#inquest, bytes.toString('hex'));
+    await waitFor(() => this.#answers.length > 0, { what: 'the end of a question' });
+    return this.#answers[0] ?? '';
   }
 
   /** Writes a file of the app; returns its path. */
@@ -71,7 +90,7 @@ export class TestGroup {
 
   /** Sends one packet of the command socket. */
   send(...fields: readonly string[]): void {
-    this.#parent.stdin.write(['send', ...fields].join(SEPARATOR) + '\n');
+    this.#tell('send', ...fields);
   }
 
   /** Announces an application group with fresh sockets; returns their paths. */
@@ -80,9 +99,8 @@ export class TestGroup {
     const sockets = Array.from({ length: slots }, () =>
       join(this.directory, `s${String(this.#sockets++)}`),
     );
-    for (const path of sockets) this.#parent.stdin.write(`listen${SEPARATOR}${path}\n`);
-    const fields = ['fds', String(slots), 'app', name, String(slots), start, mode, ...paths];
-    this.#parent.stdin.write(fields.join(SEPARATOR) + '\n');
+    for (const path of sockets) this.#tell('listen', path);
+    this.#tell('fds', String(slots), 'app', name, String(slots), start, mode, ...paths);
     return sockets;
   }
 

@@ -285,6 +285,26 @@ describe('the end of a group', () => {
     });
   }
 
+  it('comes by drain within eviction-timeout, whatever is in hand', async () => {
+    await group.stop();
+    group = new TestGroup(['graceful-timeout=60000', 'eviction-timeout=300']);
+    const { socket, script } = group.serve(
+      'app.js',
+      'module.exports = (req, res) => { if (req.url === "/") res.end(String(process.pid)) }',
+    );
+    pids.splice(0, Infinity, Number((await group.ask(socket, script)).body));
+    const isCut = group
+      .ask(socket, script, '/held', () => {
+        group.send('drain');
+      })
+      .then(
+        () => false,
+        () => true,
+      );
+    await expectEnd('status 0', 5_000);
+    expect(await isCut).to.equal(true);
+  });
+
   it('comes by SIGTERM', async () => {
     await startTwo();
     process.kill(group.pid, 'SIGTERM');

@@ -7,10 +7,12 @@
  *
  * Commands on stdin, one a line, fields separated by 0x1f:
  *   listen <path>             one more listening socket
+ *   inquest <path>            the same, of packets
+ *   question <path> <hex>     connects there, sends the bytes, waits for the answer
  *   send <field> ...          one packet on the command socket
  *   fds <count> <field> ...   the same, with the newest <count> listening sockets
  *   close                     closes the command socket, as the death of Apache does
- * On stdout: `pid <n>`, `listening <path>`, each record of the log pipe as `log <record>`, and at
+ * On stdout: `pid <n>`, `listening <path>`, `answer <text>` (empty if none came), each record of the log pipe as `log <record>`, and at
  * the end of the supervisor `exit <how>`.
  */
 #define _GNU_SOURCE
@@ -38,10 +40,10 @@ static void fail(const char *what)
     exit(2);
 }
 
-static void add_listener(const char *path)
+static void add_listener(const char *path, int type)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0 || listener_count == MAX_LISTENERS ||
         strlen(path) >= sizeof(address.sun_path)) {
@@ -55,6 +57,36 @@ static void add_listener(const char *path)
     listeners[listener_count++] = fd;
     printf("listening %s\n", path);
     fflush(stdout);
+}
+
+/** Asks as an Apache child does; the answer, or its absence, is printed. */
+static void put_question(const char *path, const char *hex)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timeval patience = {.tv_sec = 3};
+    unsigned char question[64];
+    char answer[1024];
+    size_t length = 0;
+    ssize_t n;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || strlen(path) >= sizeof(address.sun_path)) {
+        fail("socket");
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    for (; length < sizeof(question) && hex[0] != '\0' && hex[1] != '\0'; hex += 2) {
+        const char digits[3] = {hex[0], hex[1], '\0'};
+        question[length++] = (unsigned char)strtoul(digits, NULL, 16);
+    }
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0 ||
+        (length > 0 && send(fd, question, length, MSG_NOSIGNAL) < 0)) {
+        fail("question");
+    }
+    n = recv(fd, answer, sizeof(answer), 0);
+    printf("answer %.*s\n", n > 0 ? (int)n : 0, answer);
+    fflush(stdout);
+    close(fd);
 }
 
 /** Sends fields as one packet, each ended by NUL, with the newest `count` listeners. */
@@ -95,7 +127,15 @@ static void obey(char *line, int *command)
         *rest++ = '\0';
     }
     if (strcmp(line, "listen") == 0 && rest != NULL) {
-        add_listener(rest);
+        add_listener(rest, SOCK_STREAM);
+    }
+    else if (strcmp(line, "inquest") == 0 && rest != NULL) {
+        add_listener(rest, SOCK_SEQPACKET);
+    }
+    else if (strcmp(line, "question") == 0 && rest != NULL &&
+             (fields = strchr(rest, SEPARATOR)) != NULL) {
+        *fields = '\0';
+        put_question(rest, fields + 1);
     }
     else if (strcmp(line, "send") == 0 && rest != NULL) {
         send_packet(*command, rest, 0);

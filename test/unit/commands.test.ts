@@ -30,6 +30,8 @@ describe('parseCommand', () => {
       env: [],
       startupTimeoutMs: 15_000,
       gracefulTimeoutMs: 15_000,
+      evictionTimeoutMs: 15_000,
+      deadlockTimeoutMs: 60_000,
       isReloading: false,
       ready: 'listen',
       reload: 'rolling',
@@ -97,6 +99,11 @@ describe('parseCommand', () => {
     });
   });
 
+  it('reads a group with the socket for questions about deaths', () => {
+    expect(parse(['group', 'g', generation, secret], [9])).to.include({ inquestFd: 9 });
+    expect(parse(['group', 'g', generation, secret])).to.include({ inquestFd: undefined });
+  });
+
   it('takes an empty value as not given', () => {
     expect(groupOf('home=', 'env-file=')).not.to.have.any.keys('home', 'envFile');
   });
@@ -124,7 +131,7 @@ describe('parseCommand', () => {
     });
   });
 
-  for (const verb of ['apps-end', 'drain', 'shutdown']) {
+  for (const verb of ['successor', 'apps-end', 'drain', 'shutdown']) {
     it(`reads ${verb}`, () => {
       expect(parse([verb])).to.deep.equal({ verb });
     });
@@ -147,6 +154,7 @@ describe('parseCommand', () => {
     ['an app with a relative script', ['app', 'a', '1', 'boot', 'exact', 'x.js']],
     ['fewer sockets than slots', ['app', 'a', '2', 'boot', 'exact', '/x'], [5]],
     ['sockets that nobody expects', ['drain'], [5]],
+    ['a group with two sockets', ['group', 'g', generation, secret], [5, 6]],
   ];
   for (const [what, fields, fds] of wrong) {
     it(`refuses ${what} with TSGI0502`, () => {

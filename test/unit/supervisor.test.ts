@@ -5,7 +5,6 @@ import { supervisorTitle, workerTitle } from '../../src/supervisor/launch.ts';
 import { Loop } from '../../src/supervisor/loop.ts';
 import { inspectArgument, workerArguments, workingDirectory } from '../../src/supervisor/spawn.ts';
 import { move, slotMoves, workerMoves, type SlotState } from '../../src/supervisor/states.ts';
-import { describeExit, findCause } from '../../src/supervisor/worker.ts';
 
 const noLimits = {
   maximumRequests: 0,
@@ -27,6 +26,8 @@ const options: GroupOptions = {
   env: [['ONE', 'own']],
   startupTimeoutMs: 1,
   gracefulTimeoutMs: 1,
+  evictionTimeoutMs: 1,
+  deadlockTimeoutMs: 0,
   shutdownTimeoutMs: 1,
   isReloading: false,
   ready: 'listen',
@@ -149,30 +150,6 @@ describe('states', () => {
       if (state !== 'closed') expect(moves).to.include('closed');
     for (const [state, moves] of Object.entries(workerMoves))
       if (state !== 'dead') expect(moves).to.include('dead');
-  });
-});
-
-describe('the cause of a death', () => {
-  it('is the last line that looks like an error', () => {
-    const lines = [
-      '/srv/app.js:3',
-      'TypeError: x is not a function',
-      '    at deep (/srv/app.js:3:1)',
-      '',
-      'Node.js v20.20.2',
-    ];
-    expect(findCause(lines)).to.equal('TypeError: x is not a function');
-    expect(findCause(['Error [ERR_X]: bad', 'bye'])).to.equal('Error [ERR_X]: bad');
-  });
-
-  it('is the last line that says anything where none does', () => {
-    expect(findCause(['Killed', ' '])).to.equal('Killed');
-    expect(findCause([])).to.equal(undefined);
-  });
-
-  it('has words for how the process ended', () => {
-    expect(describeExit(1, null)).to.equal('exit status 1');
-    expect(describeExit(null, 'SIGKILL')).to.equal('signal SIGKILL');
   });
 });
 

@@ -29,6 +29,8 @@ TSGIScriptAlias /fastify @APPS@/versions/fastify.js
 TSGIScriptAlias /echo @APPS@/echo.js
 TSGIScriptAlias /streams @APPS@/versions/streams.js
 TSGIScriptAlias /fatal @APPS@/versions/fatal.js
+TSGIDaemonProcess blocked deadlock-timeout=1s
+TSGIScriptAlias /blocked @APPS@/versions/fatal.js process-group=blocked
 TSGIScriptAlias /identity/server @APPS@/versions/identity-server.js
 TSGIScriptAlias /identity/callable @APPS@/versions/identity-callable.js
 TSGIScriptAlias /identity/fetch @APPS@/versions/identity-fetch.mjs
@@ -242,6 +244,14 @@ for (const { path, version } of nodesUnderTest()) {
         await waitFor(() => httpd.log.lines().some((line) => line.includes(`Error: ${logged}`)));
       });
     }
+
+    it('logs where the JavaScript of a blocked event loop is, and starts another worker', async () => {
+      httpd.log.allow(/TSGI0525/, /host\] at /, /TSGI017/);
+      await waitFor(async () => (await httpd.ask('/blocked/pid')).status === 200);
+      expect((await httpd.ask('/blocked/spins')).status).to.equal(502);
+      expect(httpd.log.matching(/TSGI0525.* at spin \(\S+fatal\.js:19:\d+\)$/)).to.have.length(1);
+      await waitFor(async () => (await httpd.ask('/blocked/pid')).status === 200);
+    });
 
     it('delivers what the app ended before it exits in the same turn', async () => {
       const pid = await pidOfFatal();

@@ -15,6 +15,9 @@ const routes = {
     res.end('last words');
     process.exit(0);
   },
+  '/spins': function spin() {
+    while (true);
+  },
 };
 
 createServer((req, res) => routes[req.url](req, res)).listen(3000);

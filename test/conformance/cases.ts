@@ -1,0 +1,191 @@
+/** The requests of the conformance suite; what is answered stands in app.cjs. */
+import { randomBytes } from 'node:crypto';
+import type { Spec, Transport } from './client.ts';
+
+export interface Case extends Spec {
+  readonly name: string;
+  /** Where it makes no sense. */
+  readonly not?: readonly Transport[];
+}
+
+const methods = [
+  ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'],
+  ...['PROPFIND', 'PROPPATCH', 'MKCOL', 'COPY', 'MOVE', 'LOCK', 'UNLOCK', 'REPORT', 'SEARCH'],
+  ...['MKACTIVITY', 'CHECKOUT', 'MERGE', 'LINK', 'UNLINK', 'PURGE', 'SUBSCRIBE', 'BIND', 'FOO'],
+];
+
+const targets = [
+  '/plain/a%2Fb',
+  '/plain/a%2fb',
+  '/plain/%3Fquestion',
+  '/plain/100%25',
+  '/plain/back%5Cslash',
+  '/plain//double///slash',
+  '/plain/semi;colon=1;v',
+  '/plain/caf%C3%A9',
+  '/plain/%E9',
+  "/plain/a!$&'()*+,=:@~._-",
+  '/plain/?',
+  '/plain/?a=b&a=c&%20=+',
+  '/plain/?x=/../y',
+  '/plain/?url=http://a/b?c#',
+  '/plain/./a/../b',
+  '/plain/%2e%2e/b',
+  '/plain/%41',
+  '/plain/[x]|^"<>',
+];
+
+const piece = randomBytes(40_000);
+const simple = Object.freeze([
+  '/plain',
+  '/empty',
+  '/no-content',
+  '/not-modified',
+  '/reset-content',
+  '/reason',
+  '/no-reason',
+  '/status-500',
+  '/status-404',
+  '/redirect',
+  '/relative-redirect',
+  '/headers',
+  '/raw-headers',
+  '/cookies',
+  '/caching',
+  '/partial',
+  '/www-authenticate',
+  '/own-date',
+  '/no-date',
+  '/sized',
+  '/chunks',
+  '/one-write',
+  '/trailers',
+  '/close',
+  '/flush',
+  '/cork',
+  '/pressure',
+  '/early-hints',
+  '/processing',
+  '/encodings',
+  '/throw-after-head',
+  '/destroy',
+  '/destroy-chunked',
+  '/timeout',
+  '/client',
+  '/content-type-twice',
+  '/zero-length',
+  '/strict-length',
+  '/late-header',
+  '/bad-header',
+]);
+
+export const cases: readonly Case[] = [
+  ...simple.map((path) => ({ name: `GET ${path}`, path })),
+  ...['/plain', '/headers', '/chunks', '/head-like', '/not-modified'].map((path) => ({
+    name: `HEAD ${path}`,
+    method: 'HEAD',
+    path,
+  })),
+  ...methods.map((method) => ({ name: `method ${method}`, method, path: '/echo' })),
+  ...targets.map((path) => ({ name: `target ${path}`, path })),
+  {
+    name: 'request headers: order, case, repeats, empty values, Latin-1',
+    path: '/plain',
+    headers: [
+      ['X-B', '1'],
+      ['accept', 'text/html, */*;q=0.1'],
+      ['X-B', '2'],
+      ['Accept-Encoding', 'gzip, br'],
+      ['X-Empty', ''],
+      ['x-b', '3'],
+      ['User-Agent', 'conformance/1.0'],
+      ['X-Latin', 'caf\u00e9'],
+      ['X_Under', 'score'],
+      ['Referer', 'http://a/b'],
+      ['If-None-Match', '"a", W/"b"'],
+      ['Range', 'bytes=0-1'],
+    ],
+  },
+  {
+    name: 'several Cookie headers',
+    path: '/plain',
+    headers: [
+      ['Cookie', 'a=1; b=2'],
+      ['Cookie', 'c=3'],
+    ],
+  },
+  {
+    name: 'headers of proxies in front',
+    path: '/plain',
+    headers: [
+      ['X-Forwarded-For', '192.0.2.1'],
+      ['X-Forwarded-Proto', 'https'],
+      ['Forwarded', 'for=192.0.2.1'],
+      ['Via', '1.1 proxy'],
+    ],
+  },
+  {
+    name: 'Authorization',
+    path: '/plain',
+    headers: [['Authorization', 'Bearer secret']],
+  },
+  { name: 'a sized body', method: 'POST', path: '/echo', body: ['hello'], isSized: true },
+  { name: 'an empty sized body', method: 'POST', path: '/echo', body: [], isSized: true },
+  { name: 'a chunked body of one chunk', method: 'POST', path: '/echo', body: ['hello'] },
+  { name: 'a chunked body of none', method: 'POST', path: '/echo', body: [] },
+  {
+    name: 'a chunked body of many chunks',
+    method: 'PUT',
+    path: '/echo',
+    body: Array.from({ length: 30 }, (_, i) => `chunk ${String(i)} `),
+  },
+  {
+    name: 'a body of 400 kB',
+    method: 'POST',
+    path: '/echo',
+    body: Array.from({ length: 10 }, () => piece),
+    isSized: true,
+  },
+  { name: 'a body with GET', path: '/echo', body: ['get'], isSized: true },
+  { name: 'a body with DELETE', method: 'DELETE', path: '/echo', body: ['gone'] },
+  { name: 'a body that is not read', method: 'POST', path: '/ignore', body: ['x'], isSized: true },
+  {
+    name: 'a large body that is not read',
+    method: 'POST',
+    path: '/ignore',
+    body: [piece, piece, piece],
+    isSized: true,
+  },
+  {
+    name: 'an answer before the body is whole',
+    method: 'POST',
+    path: '/early-answer',
+    body: [piece, piece, piece],
+  },
+  {
+    name: 'trailers of a request',
+    method: 'POST',
+    path: '/echo',
+    body: ['with trailers'],
+    headers: [['Trailer', 'X-Sum']],
+    trailers: [['X-Sum', '1']],
+  },
+  {
+    name: 'Expect: 100-continue, accepted',
+    method: 'POST',
+    path: '/echo',
+    body: ['expected'],
+    isSized: true,
+    expects: true,
+  },
+  {
+    name: 'Expect: 100-continue, refused',
+    method: 'POST',
+    path: '/refuse',
+    body: ['unwanted'],
+    isSized: true,
+    expects: true,
+  },
+  { name: 'a client that goes away while it waits', path: '/wait', abort: 'after-request' },
+  { name: 'a client that goes away in the response', path: '/endless', abort: 'in-response' },
+];

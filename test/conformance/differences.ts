@@ -1,0 +1,239 @@
+/**
+ * What may differ between `node app.cjs` and the same app below Apache, each with its reason. The suite takes
+ * these out of both sides and compares the rest; one that no case needs fails the suite.
+ */
+import type { Field, Seen, Transport } from './client.ts';
+
+/** What the app has seen of a request. */
+export interface View {
+  readonly method: string;
+  readonly url: string;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+  readonly rawTrailers: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** Both ends of one exchange. */
+export interface Outcome {
+  readonly seen: Seen;
+  /** null: the request did not reach the app. */
+  readonly view: View | null;
+}
+
+export interface Difference {
+  readonly reason: string;
+  /** Where it is to be expected; everywhere if missing. */
+  readonly on?: readonly Transport[];
+  /** Names of the cases that it is about; all if missing. */
+  readonly cases?: RegExp;
+  /** @returns the outcome without what may differ. */
+  readonly without: (outcome: Outcome) => Outcome;
+}
+
+type Change<T> = (value: T) => T;
+
+const inSeen =
+  (change: Change<Seen>) =>
+  ({ seen, view }: Outcome): Outcome => ({ seen: change(seen), view });
+const inView =
+  (change: Change<View>) =>
+  ({ seen, view }: Outcome): Outcome => ({ seen, view: view && change(view) });
+const inHeaders = (change: Change<readonly Field[]>) =>
+  inSeen((seen) => ({ ...seen, headers: change(seen.headers) }));
+const withoutHeaders = (...names: string[]) =>
+  inHeaders((fields) => fields.filter(([name]) => !names.includes(name.toLowerCase())));
+const withNotes = (change: Change<readonly string[]>) =>
+  inView((view) => ({ ...view, notes: change(view.notes) }));
+
+function withoutRequestHeaders(...names: string[]) {
+  return inView((view) => ({
+    ...view,
+    rawHeaders: view.rawHeaders.filter(
+      (_, i, all) => !names.includes((all[i - (i % 2)] ?? '').toLowerCase()),
+    ),
+  }));
+}
+
+/** Sorted by name; those of one name keep their order. */
+const sorted = (fields: readonly Field[]): Field[] =>
+  fields.toSorted(([a], [b]) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1));
+
+const lower = (fields: readonly Field[]): Field[] =>
+  fields.map(([name, value]) => [name.toLowerCase(), value]);
+
+/** Values of one name joined, but for Set-Cookie. */
+function joined(fields: readonly Field[]): Field[] {
+  const list: [string, string][] = [];
+  for (const [name, value] of fields) {
+    const before = name === 'set-cookie' ? undefined : list.find(([other]) => other === name);
+    if (before === undefined) list.push([name, value]);
+    else before[1] += `, ${value}`;
+  }
+  return list;
+}
+
+function joinedRaw(raw: readonly string[]): string[] {
+  const fields = raw.flatMap((name, i): Field[] => (i % 2 ? [] : [[name, raw[i + 1] ?? '']]));
+  const list: [string, string][] = [];
+  for (const [name, value] of fields) {
+    const before = list.find(([other]) => other.toLowerCase() === name.toLowerCase());
+    if (before === undefined) list.push([name.toLowerCase(), value]);
+    else before[1] += `${/^cookie$/i.test(name) ? '; ' : ', '}${value}`;
+  }
+  return list.toSorted(([a], [b]) => (a < b ? -1 : 1)).flat();
+}
+
+export const differences: Readonly<Record<string, Difference>> = {
+  'hop-by-hop headers of the response': {
+    reason:
+      "Connection, Keep-Alive, Upgrade and Transfer-Encoding are about the client's connection, which is httpd's (RFC 9110 section 7.6.1)",
+    without: withoutHeaders('connection', 'keep-alive', 'upgrade', 'transfer-encoding'),
+  },
+  'hop-by-hop headers of the request': {
+    reason: 'Connection, Keep-Alive and Transfer-Encoding have been acted on by httpd',
+    without: withoutRequestHeaders('connection', 'keep-alive', 'transfer-encoding'),
+  },
+  'Server and Date': {
+    reason: 'httpd always sends its own',
+    without: withoutHeaders('server', 'date'),
+  },
+  'place of Content-Type': {
+    reason:
+      'httpd keeps it apart for its filters and sends it last, with its own spelling of the name; the order of different names means nothing (RFC 9110 section 5.3)',
+    without: inHeaders((fields) =>
+      sorted(
+        fields.map(([name, value]) => [
+          /^content-type$/i.test(name) ? 'Content-Type' : name,
+          value,
+        ]),
+      ),
+    ),
+  },
+  'encoding of header values': {
+    reason:
+      'Node sends values beyond ASCII as UTF-8 when a text body leaves with them and as Latin-1 otherwise; here it is always Latin-1',
+    cases: /\/headers$/,
+    without: inHeaders((fields) =>
+      fields.map(([name, value]) => [name, value.replace('\u00c3\u00a9', '\u00e9')]),
+    ),
+  },
+  Trailer: {
+    reason: 'httpd announces no trailers: the header is about the chunked coding',
+    cases: /\/trailers$/,
+    without: withoutHeaders('trailer'),
+  },
+  'trailers of the response': {
+    reason: 'httpd 2.4 writes none on HTTP/1.1; they arrive over HTTP/2',
+    on: ['http', 'tls'],
+    cases: /\/trailers$/,
+    without: inSeen((seen) => ({ ...seen, trailers: [] })),
+  },
+  'Content-Length': {
+    reason:
+      'httpd leaves it out of answers that have no body, and adds it where the body was whole before the head left',
+    without: withoutHeaders('content-length'),
+  },
+  'a connection that the server closes': {
+    reason:
+      'httpd decides: it closes after 400, 413, 500, 503 and after a body that was not read; an app cannot close it',
+    without: inSeen((seen) => ({ ...seen, isKept: false })),
+  },
+  'an answer where the app destroys the socket': {
+    reason:
+      'Node closes the connection without a word, Apache answers 500 and logs TSGI0712: a client is never left without an answer',
+    cases: /\/(destroy|strict-length)$/,
+    without: ({ view }) => ({ seen: nothing, view }),
+  },
+  'order of events between request and response': {
+    reason:
+      "each object's events come in Node's order; a response's finish comes when it has left at the end of the turn",
+    without: withNotes((notes) => [
+      ...notes.filter((note) => note.startsWith('req ')),
+      ...notes.filter((note) => !note.startsWith('req ')),
+    ]),
+  },
+  'the rest of a body after the answer': {
+    reason:
+      'httpd ends a request with its answer: what an app would still read of the body is aborted',
+    cases: /before the body is whole|refused/,
+    without: withNotes((notes) => notes.filter((note) => !note.startsWith('req '))),
+  },
+  'dot segments of the path': {
+    reason:
+      'httpd resolves . and .. before it applies access rules; an app must not see another path than they did',
+    cases: /^target .*(\/\.\/|\/%2e)/,
+    without: inView((view) => ({
+      ...view,
+      url: new URL(view.url, 'http://a').pathname,
+    })),
+  },
+  'a fragment in the request target': {
+    reason: 'httpd refuses it (RFC 9112 section 3.2 allows none)',
+    cases: /^target .*#/,
+    without: () => ({ seen: nothing, view: null }),
+  },
+  'methods that node:http does not know': {
+    reason: 'its parser refuses them; httpd passes them on',
+    cases: /^method FOO$/,
+    without: () => ({ seen: nothing, view: null }),
+  },
+  'encrypted sockets': {
+    reason: 'the app itself listens without TLS; below Apache its socket tells what the client has',
+    on: ['tls'],
+    cases: /\/client$/,
+    without: inSeen((seen) => ({
+      ...seen,
+      body: seen.body.replace('"encrypted":true', '"encrypted":false'),
+    })),
+  },
+  'how much of a body came before the client went away': {
+    reason: 'it depends on the sizes of buffers, and on time',
+    cases: /goes away in the response/,
+    without: inSeen((seen) => ({ ...seen, body: '' })),
+  },
+  'names of headers in HTTP/2': {
+    reason: 'they are lower case, and there is no reason phrase (RFC 9113 section 8.2.1, 8.3.2)',
+    on: ['h2'],
+    without: inSeen((seen) => ({
+      ...seen,
+      reason: '',
+      headers: lower(seen.headers),
+      trailers: lower(seen.trailers),
+      interim: seen.interim.map((one) => ({ ...one, headers: lower(one.headers) })),
+    })),
+  },
+  'repeated headers in HTTP/2': {
+    reason:
+      'mod_http2 joins them in both directions, Set-Cookie excepted, and puts Host at the end',
+    on: ['h2'],
+    without: ({ seen, view }) => ({
+      seen: { ...seen, headers: sorted(joined(lower(seen.headers))) },
+      view: view && { ...view, rawHeaders: joinedRaw(view.rawHeaders) },
+    }),
+  },
+  'a refused expectation in HTTP/2': {
+    reason:
+      'mod_http2 resets the stream of a body that was not wanted, with the answer on its way; it does so for static files as well',
+    on: ['h2'],
+    cases: /^Expect: .* refused$/,
+    without: inSeen((seen) => ({ ...seen, body: '' })),
+  },
+  'early hints in HTTP/2': {
+    reason: 'mod_http2 sends 103 only with H2EarlyHints on',
+    on: ['h2'],
+    cases: /early-hints$/,
+    without: inSeen((seen) => ({ ...seen, interim: [] })),
+  },
+};
+
+const nothing: Seen = {
+  interim: [],
+  status: 0,
+  reason: '',
+  headers: [],
+  body: '',
+  trailers: [],
+  end: 'none',
+  isKept: false,
+};
