@@ -147,7 +147,7 @@ export const killSupervisor: ChaosEvent = {
 
 export const killChild: ChaosEvent = {
   name: 'kill-child',
-  goal: 'an Apache child: only its own clients notice; nothing stays in hand after 2 s',
+  goal: 'an Apache child: only its own clients notice',
   short: 1,
   full: 10,
   seconds: 2,
