@@ -30,6 +30,7 @@ static void lease_begin(tsgi_lease_t *lease, tsgi_slots_t *slots, int slot,
     lease->slots = slots;
     lease->slot = slot;
     lease->connection = connection;
+    lease->is_admitted = 1;
     tsgi_load_add(slots, slot);
 }
 
@@ -122,7 +123,7 @@ static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error
 static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot,
                                const char *why)
 {
-    if (tsgi_pool_may_complain(slot_pool(slots, slot), apr_time_now())) {
+    if (tsgi_pool_may_complain(slot_pool(slots, slot), tsgi_clock_now())) {
         ap_log_rerror(
             APLOG_MARK, APLOG_ERR, 0, r,
             TSGI_LOGNO(0185) "group %s, worker %d: wrong greeting: %s; its connection "
@@ -174,7 +175,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     tsgi_connection_t *connection = open_pending(slots, slot, &error);
 
     if (connection == NULL) {
-        tsgi_pool_penalise(slot_pool(slots, slot), apr_time_now());
+        tsgi_pool_penalise(slot_pool(slots, slot), tsgi_clock_now());
         return 0;
     }
     fds[0] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
@@ -185,7 +186,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
         return 1;
     case TSGI_GREETING_NONE:
         tsgi_pool_give_pending(slot_pool(slots, slot), connection);
-        tsgi_pool_penalise(slot_pool(slots, slot), apr_time_now());
+        tsgi_pool_penalise(slot_pool(slots, slot), tsgi_clock_now());
         return 0;
     default:
         return 0;
@@ -321,7 +322,7 @@ static int all_away(waiting_t *w)
         w->error->detail = examples[AWAY_WRONG]->answer.why;
     }
     else if (examples[AWAY_FULL] != NULL) {
-        w->error->kind = TSGI_FAIL_FULL;
+        w->error->kind = TSGI_FAIL_BACKLOG;
     }
     else {
         w->error->kind = TSGI_FAIL_CONNECT;
@@ -352,7 +353,7 @@ static nfds_t prepare_fds(waiting_t *w, apr_time_t now)
  * become READY. */
 static int hear(waiting_t *w, nfds_t n, tsgi_lease_t *lease)
 {
-    const apr_time_t now = apr_time_now();
+    const apr_time_t now = tsgi_clock_now();
     int best = -1;
     apr_uint32_t best_load = 0;
 
@@ -384,7 +385,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
                      tsgi_lease_t *lease)
 {
     for (;;) {
-        const apr_time_t now = apr_time_now();
+        const apr_time_t now = tsgi_clock_now();
         const choice_t choice = look(w->slots, now);
         if (choice.ready >= 0 && take_ready(w->slots, choice.ready, lease)) {
             return 1;
@@ -425,7 +426,7 @@ static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
     w.fd_slots = apr_pcalloc(r->pool, n * sizeof(*w.fd_slots));
 
     if (*deadline == 0) {
-        *deadline = apr_time_now() + apr_time_from_msec(slots->generation->queue_timeout);
+        *deadline = tsgi_clock_now() + apr_time_from_msec(slots->generation->queue_timeout);
     }
     const int is_leased = wait_loop(&w, client, *deadline, lease);
     for (int slot = 0; slot < slots->nslots; slot++) {
@@ -436,11 +437,11 @@ static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
     return is_leased;
 }
 
-/* ---- the choice --------------------------------------------------------------------- */
+/* ---- taking back -------------------------------------------------------------------- */
 
 int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t since)
 {
-    const apr_time_t now = apr_time_now();
+    const apr_time_t now = tsgi_clock_now();
     const apr_uint32_t own = tsgi_load_get(slots, slot);
     const int is_silent = tsgi_pool_hints(slot_pool(slots, slot), now).served_at <= since;
 
@@ -456,28 +457,106 @@ int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t sinc
     return 0;
 }
 
-int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                         apr_time_t *deadline, tsgi_lease_t *lease, tsgi_error_t *error)
+/* ---- the queue ---------------------------------------------------------------------- */
+
+/*
+ * What waits is what no worker has begun with: requests without a worker, and those that a worker
+ * leaves unread since it has `concurrency` in hand. @return 1 if more wait than may.
+ */
+static int is_overfull(const tsgi_slots_t *slots)
 {
-    /* The request's own time is late by what it took so far: near enough for hints. */
-    const apr_time_t now = slots->nslots > 1 ? apr_time_now() : r->request_time;
-    const choice_t choice = look(slots, now);
+    const tsgi_generation_t *generation = slots->generation;
+    return tsgi_load_total(slots) >
+           generation->concurrency * slots->nslots + generation->queue_size;
+}
+
+static int refuse(const tsgi_slots_t *slots, tsgi_error_t *error)
+{
+    error->kind = TSGI_FAIL_FULL;
+    error->refusals = &slots->generation->refused;
+    return 0;
+}
+
+/* Counts first and looks then, so that a crowd does not slip in together. @return 0: refused. */
+static int queue_enter(tsgi_slots_t *slots, const tsgi_lease_t *lease,
+                       tsgi_error_t *error)
+{
+    tsgi_load_add(slots, TSGI_LOAD_WAITING(slots));
+    if (lease->is_admitted || !is_overfull(slots)) {
+        return 1;
+    }
+    tsgi_load_sub(slots, TSGI_LOAD_WAITING(slots));
+    return refuse(slots, error);
+}
+
+static void queue_leave(tsgi_slots_t *slots)
+{
+    tsgi_load_sub(slots, TSGI_LOAD_WAITING(slots));
+}
+
+/*
+ * Of a crowd that found the same worker free, those beyond its `concurrency` are the queue's; and
+ * who overtakes those that wait already must find a place behind them.
+ */
+static int may_stay(tsgi_lease_t *lease, tsgi_error_t *error)
+{
+    tsgi_slots_t *slots = lease->slots;
+    const apr_uint32_t load = tsgi_load_get(slots, TSGI_LOAD_WAITING(slots)) +
+                              tsgi_load_get(slots, lease->slot);
+    if (load <= slots->generation->concurrency || !is_overfull(slots)) {
+        return 1;
+    }
+    tsgi_lease_release(lease, tsgi_clock_now());
+    return refuse(slots, error);
+}
+
+/* ---- the choice --------------------------------------------------------------------- */
+
+static int choose(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
+                  const choice_t *choice, tsgi_lease_t *lease)
+{
     const int is_ready_best =
-        choice.ready >= 0 && (choice.alive < 0 || choice.ready_load <= choice.alive_load);
+        choice->ready >= 0 &&
+        (choice->alive < 0 || choice->ready_load <= choice->alive_load);
+
+    if (is_ready_best && take_ready(slots, choice->ready, lease)) {
+        return 1;
+    }
+    if (choice->alive >= 0 && !is_ready_best &&
+        take_alive(r, client, slots, choice->alive, lease)) {
+        return 1;
+    }
+    return choice->ready >= 0 && take_ready(slots, choice->ready, lease);
+}
+
+/* Whether a worker is there that would begin with one more at once. */
+static int has_room(const tsgi_slots_t *slots, const choice_t *choice)
+{
+    const apr_int64_t concurrency = slots->generation->concurrency;
+    return (choice->ready >= 0 && choice->ready_load < concurrency) ||
+           (choice->alive >= 0 && choice->alive_load < concurrency);
+}
+
+int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
+                         apr_time_t now, apr_time_t *deadline, tsgi_lease_t *lease,
+                         tsgi_error_t *error)
+{
+    const choice_t choice = look(slots, now);
+    const int is_new = !lease->is_admitted;
+    const int is_direct = has_room(slots, &choice);
 
     lease->connection = NULL;
     if (slots->nslots > 1 && choice.ready >= 0) {
         probe_silent(r, slots, now);
     }
-    if (is_ready_best && take_ready(slots, choice.ready, lease)) {
-        return 1;
+    if (is_direct && choose(r, client, slots, &choice, lease)) {
+        return !is_new || may_stay(lease, error);
     }
-    if (choice.alive >= 0 && !is_ready_best &&
-        take_alive(r, client, slots, choice.alive, lease)) {
-        return 1;
+    if (!queue_enter(slots, lease, error)) {
+        return 0;
     }
-    if (choice.ready >= 0 && take_ready(slots, choice.ready, lease)) {
-        return 1;
-    }
-    return wait_for_hello(r, client, slots, deadline, lease, error);
+    const int is_leased = (!is_direct && choose(r, client, slots, &choice, lease)) ||
+                          wait_for_hello(r, client, slots, deadline, lease, error);
+    queue_leave(slots);
+    return is_leased;
 }

@@ -18,15 +18,18 @@ typedef struct {
     tsgi_slots_t *slots;
     int slot;
     tsgi_connection_t *connection; /**< NULL: nothing is leased */
+    int is_admitted; /**< the request has had a lease: no full queue refuses it any more */
 } tsgi_lease_t;
 
 /**
  * Leases a connection that has said HELLO; waits for one, while the client stays, until
  * *deadline, which is set to the end of queue-timeout when it is 0 and waiting begins.
- * @return 1, or 0 and *error says why (QUEUE, UNAVAILABLE, CONNECT, FULL, CLIENT).
+ * @param now tsgi_clock_now() of a moment ago
+ * @return 1, or 0 and *error says why (FULL, QUEUE, UNAVAILABLE, BACKLOG, CONNECT, CLIENT).
  */
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                         apr_time_t *deadline, tsgi_lease_t *lease, tsgi_error_t *error);
+                         apr_time_t now, apr_time_t *deadline, tsgi_lease_t *lease,
+                         tsgi_error_t *error);
 /**
  * Gives the connection back for the next request: whatever came on it has been consumed
  * whole.

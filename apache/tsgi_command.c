@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_command.h"
+#include "tsgi_clock.h"
 #include "tsgi_slot.h"
 
 #include "apr_strings.h"
@@ -128,7 +129,7 @@ apr_status_t tsgi_command_send(int fd, const tsgi_message_t *message, const int 
         if (!is_passing(errno)) {
             return errno;
         }
-        if (apr_time_now() >= deadline) {
+        if (tsgi_clock_now() >= deadline) {
             return APR_EAGAIN;
         }
         (void)poll(NULL, 0, RETRY_AFTER);

@@ -65,8 +65,10 @@ typedef struct {
     /** RLIMIT_NOFILE, RLIMIT_NPROC; TSGI_UNSET = inherited */
     apr_int64_t limit_files, limit_processes;
     const char *inspect; /**< "[host:]port" or NULL */
-    apr_int64_t connect_timeout, queue_timeout, socket_timeout;      /**< ms */
-    apr_int64_t request_timeout;                                     /**< ms, 0 = none */
+    apr_int64_t connect_timeout, queue_timeout, socket_timeout; /**< ms */
+    apr_int64_t queue_size;      /**< requests of one application group */
+    apr_int64_t apache_threads;  /**< TSGI_UNSET = half of what the MPM has */
+    apr_int64_t request_timeout; /**< ms, 0 = none */
     apr_int64_t startup_timeout, graceful_timeout, shutdown_timeout; /**< ms */
     apr_int64_t eviction_timeout; /**< ms; TSGI_UNSET = graceful_timeout */
     apr_int64_t deadlock_timeout; /**< ms; 0 = off */

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_error.h"
+#include "tsgi_clock.h"
 
 #include "apr_strings.h"
 
@@ -26,7 +27,7 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_CONNECT] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
         TSGI_LOGNO(0172) "no worker can be connected to"},
-    [TSGI_FAIL_FULL] = {
+    [TSGI_FAIL_BACKLOG] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_ERR, 5,
         TSGI_LOGNO(0197) "the queues of all workers were full for connect-timeout"},
     [TSGI_FAIL_UNSENT] = {
@@ -74,6 +75,12 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_LENGTH] = {
         HTTP_BAD_GATEWAY, APLOG_ERR, 0,
         TSGI_LOGNO(0184) "the response body is shorter than its Content-Length"},
+    [TSGI_FAIL_FULL] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_INFO, 2,
+        TSGI_LOGNO(0193) "as many requests wait for a worker as queue-size allows"},
+    [TSGI_FAIL_THREADS] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_INFO, 2,
+        TSGI_LOGNO(0194) "the group holds as many threads of Apache as apache-threads allows"},
 };
 /* clang-format on */
 
@@ -174,6 +181,27 @@ static void log_failure(request_rec *r, const char *group, const tsgi_error_t *e
     }
 }
 
+/* Refusals come in crowds: each has its line at level info, and one of a second this one. */
+static void log_refusal(request_rec *r, const char *group, tsgi_refusals_t *refusals)
+{
+    const apr_time_t now = tsgi_clock_now();
+    apr_time_t next = __atomic_load_n(&refusals->next, __ATOMIC_RELAXED);
+
+    if (now < next ||
+        !__atomic_compare_exchange_n(&refusals->next, &next, now + apr_time_from_sec(1),
+                                     0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        __atomic_fetch_add(&refusals->others, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    ap_log_rerror(
+        APLOG_MARK, APLOG_ERR, 0, r,
+        TSGI_LOGNO(0195) "group %s is overloaded: request %s got 503, as did %u "
+                         "others of this child since the last such line; "
+                         "level info tells of each",
+        group, request_id(r),
+        __atomic_exchange_n(&refusals->others, 0, __ATOMIC_RELAXED));
+}
+
 void tsgi_error_headers(request_rec *r, int retry_after)
 {
     const char *id = request_id(r);
@@ -194,6 +222,9 @@ int tsgi_error_report(request_rec *r, const char *group, const tsgi_error_t *err
     const failure_rule_t *rule = &rules[error->kind];
 
     log_failure(r, group, error, rule, is_head_sent);
+    if (error->refusals != NULL) {
+        log_refusal(r, group, error->refusals);
+    }
     if (error->kind == TSGI_FAIL_OUTPUT) {
         return error->status;
     }

@@ -15,7 +15,7 @@ typedef enum {
     TSGI_FAIL_QUEUE,       /**< no worker took it within queue-timeout */
     TSGI_FAIL_UNAVAILABLE, /**< the supervisor says that there is no worker */
     TSGI_FAIL_CONNECT,     /**< no slot can be connected to */
-    TSGI_FAIL_FULL,        /**< all backlogs were full for connect-timeout */
+    TSGI_FAIL_BACKLOG,     /**< all backlogs were full for connect-timeout */
     TSGI_FAIL_UNSENT,      /**< as many workers as allowed ended before they began it */
     TSGI_FAIL_POISON,      /**< it got two workers, and both ended before they began it */
     TSGI_FAIL_BEGUN,       /**< the worker ended after it began, before a response */
@@ -30,8 +30,16 @@ typedef enum {
     TSGI_FAIL_CLIENT,      /**< the client has gone away */
     TSGI_FAIL_OUTPUT,      /**< an output filter failed; it has answered itself */
     TSGI_FAIL_LENGTH,      /**< the response body is shorter than its Content-Length */
+    TSGI_FAIL_FULL,        /**< as many requests wait for a worker as queue-size allows */
+    TSGI_FAIL_THREADS, /**< the group holds as many threads as apache-threads allows */
     TSGI_FAIL_COUNT
 } tsgi_failure_t;
+
+/** How many requests of an overloaded group were refused, for a log that is not flooded. */
+typedef struct {
+    apr_time_t next;     /**< when the next line about it may be written */
+    apr_uint32_t others; /**< refused since the last line */
+} tsgi_refusals_t;
 
 /** A failure with all that is known about it. All zero = none. */
 typedef struct {
@@ -47,6 +55,7 @@ typedef struct {
     const char
         *death; /**< how the worker died, if its end is the cause; NULL = it is not */
     const char *detail; /**< PROTOCOL: which frame and what was wrong; NULL = none */
+    tsgi_refusals_t *refusals; /**< FULL, THREADS: of the group in this child */
 } tsgi_error_t;
 
 /** Notes of a request: its id, for logs and error documents. */

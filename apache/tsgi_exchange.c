@@ -52,11 +52,11 @@ static tsgi_step_t attempt(tsgi_exchange_t *x)
 
 /* The app has not seen the request. @return TSGI_STEP_AGAIN if another worker may get
  * it. */
-static tsgi_step_t next_worker(tsgi_exchange_t *x)
+static tsgi_step_t next_worker(tsgi_exchange_t *x, apr_time_t now)
 {
     const int is_stale = x->written == 0;
 
-    tsgi_lease_drop_penalised(&x->lease, apr_time_now());
+    tsgi_lease_drop_penalised(&x->lease, now);
     if (is_stale ? ++x->stale > MAX_STALE
                  : ++x->resends > MAX_RESENDS + x->is_taken_back) {
         return tsgi_pump_fail(x, TSGI_FAIL_UNSENT);
@@ -74,17 +74,20 @@ static tsgi_step_t next_worker(tsgi_exchange_t *x)
 
 static tsgi_step_t try_workers(tsgi_exchange_t *x)
 {
+    apr_time_t now = tsgi_clock_now();
     tsgi_step_t step;
+
     do {
         x->error.slot = -1;
         x->error.pid = 0;
-        if (!tsgi_balance_acquire(x->r, &x->client, x->slots, &x->deadline, &x->lease,
-                                  &x->error)) {
+        if (!tsgi_balance_acquire(x->r, &x->client, x->slots, now, &x->deadline,
+                                  &x->lease, &x->error)) {
             return TSGI_STEP_FAIL;
         }
         step = attempt(x);
         if (step == TSGI_STEP_AGAIN) {
-            step = next_worker(x);
+            now = tsgi_clock_now();
+            step = next_worker(x, now);
         }
     } while (step == TSGI_STEP_AGAIN);
     return step;
@@ -99,7 +102,7 @@ static void give_back(tsgi_exchange_t *x)
                          !x->is_leaving &&
                          tsgi_connection_buffered(x->lease.connection) == 0;
     if (is_clean) {
-        tsgi_lease_release(&x->lease, apr_time_now());
+        tsgi_lease_release(&x->lease, tsgi_clock_now());
     }
     else {
         tsgi_lease_drop(&x->lease);
@@ -128,7 +131,7 @@ static int finish_failed(tsgi_exchange_t *x)
     const int is_passed = x->reply.is_passed;
 
     if (x->error.kind == TSGI_FAIL_PROTOCOL || x->error.kind == TSGI_FAIL_OVERDUE) {
-        tsgi_lease_drop_penalised(&x->lease, apr_time_now());
+        tsgi_lease_drop_penalised(&x->lease, tsgi_clock_now());
     }
     tsgi_lease_drop(&x->lease);
     if (x->error.kind == TSGI_FAIL_OUTPUT || x->error.kind == TSGI_FAIL_CLIENT) {

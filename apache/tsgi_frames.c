@@ -142,7 +142,7 @@ static tsgi_step_t on_abort(tsgi_exchange_t *x, const uint8_t *payload, size_t n
 /* @return 0 if the request has filled enough of the log in this second. */
 static int may_log(tsgi_exchange_t *x)
 {
-    const apr_time_t second = apr_time_sec(apr_time_now());
+    const apr_time_t second = apr_time_sec(tsgi_clock_now());
     if (second != x->log_second) {
         x->log_second = second;
         x->log_lines = 0;

@@ -48,6 +48,7 @@ static void generation_free(tsgi_process_t *process, tsgi_generation_t *generati
         tsgi_slots_destroy(generation->first_slots);
     }
     tsgi_socket_close(&generation->inquest);
+    tsgi_places_destroy(&generation->places);
     apr_pool_destroy(generation->pool);
 }
 
@@ -82,6 +83,7 @@ static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group
     generation->queue_timeout = group->options.queue_timeout;
     generation->socket_timeout = group->options.socket_timeout;
     generation->request_timeout = group->options.request_timeout;
+    generation->concurrency = group->options.concurrency;
     generation->uid = group->identity.uid;
     generation->inquest.listen_fd = generation->inquest.path_fd = -1;
     generation->state = TSGI_GEN_RUNNING;
@@ -197,6 +199,17 @@ static const char *apps_attach(pass_t *pass, tsgi_group_t *group,
     return problem;
 }
 
+/* What a generation does not stand or fall with: children that start from now on go by it. */
+static void set_limits(const tsgi_group_t *group, tsgi_generation_t *generation)
+{
+    const apr_int64_t half = tsgi_process_most_threads() / 2;
+    const apr_int64_t threads = group->options.apache_threads;
+    generation->queue_size = group->options.queue_size;
+    generation->places.limit = (apr_uint32_t)(threads != TSGI_UNSET ? threads
+                                              : half > 0            ? half
+                                                                    : 1);
+}
+
 static void group_attach(tsgi_group_t *group, tsgi_generation_t *generation)
 {
     generation->seen = 1;
@@ -225,11 +238,17 @@ static const char *group_realize(pass_t *pass, tsgi_group_t *group)
                          "groups are not served: %s",
                          group->name, problem);
         }
+        set_limits(group, generation);
         group_attach(group, generation);
         return NULL;
     }
     generation = generation_new(pass, group, id);
+    set_limits(group, generation);
     problem = tsgi_supervisor_create(pass->p, pass->process, generation, group);
+    if (problem == NULL) {
+        problem = tsgi_places_create(pass->p, &generation->places,
+                                     tsgi_process_most_children());
+    }
     if (problem == NULL) {
         problem = apps_attach(pass, group, generation);
     }
@@ -346,7 +365,7 @@ static void retire_unseen(pass_t *pass)
             if (g->state == TSGI_GEN_RUNNING) {
                 g->state = TSGI_GEN_RETIRING;
                 g->retired_at = pass->httpd_generation;
-                g->retire_by = apr_time_now() + TSGI_DRAIN_TIMEOUT;
+                g->retire_by = tsgi_clock_now() + TSGI_DRAIN_TIMEOUT;
             }
             continue;
         }
@@ -416,7 +435,7 @@ static apr_time_t generation_tick(tsgi_process_t *process, tsgi_generation_t *ge
 
 void tsgi_generation_tick(tsgi_process_t *process)
 {
-    apr_time_t now = apr_time_now();
+    apr_time_t now = tsgi_clock_now();
     apr_time_t next = tsgi_log_tick(process, now);
     tsgi_generation_t *following;
     for (tsgi_generation_t *g = process->generations; g != NULL; g = following) {
@@ -480,6 +499,7 @@ void tsgi_generation_child_init(apr_pool_t *pchild, server_rec *s)
         if (!tsgi_process_is_parent(process)) {
             tsgi_supervisor_leave(g->supervisor);
         }
+        tsgi_places_claim(&g->places);
         for (tsgi_slots_t *slots = g->first_slots; slots != NULL; slots = slots->next) {
             tsgi_slots_claim(slots, pchild);
         }
@@ -498,6 +518,7 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
         return;
     }
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        tsgi_places_release(&g->places, pid);
         for (tsgi_slots_t *slots = g->first_slots; slots != NULL; slots = slots->next) {
             tsgi_slots_release(slots, pid);
         }

@@ -9,7 +9,11 @@
 #ifndef TSGI_GENERATION_H
 #define TSGI_GENERATION_H
 
+#include "tsgi_clock.h"
 #include "tsgi_config.h"
+#include "tsgi_error.h"
+#include "tsgi_places.h"
+#include "tsgi_rows.h"
 #include "../native/wire/tsgi_wire.h"
 #include "ap_mpm.h"
 #include "scoreboard.h"
@@ -33,11 +37,9 @@ typedef struct {
 
 /** Load counters of an application group, in memory shared by Apache's children only. */
 typedef struct {
-    int rows, slots;
-    apr_uint32_t *used;   /**< rows that were ever claimed: no need to look beyond */
-    apr_uint32_t *owner;  /**< [rows]: pid of the child that has the row, 0 = free */
-    apr_uint32_t *inhand; /**< [slots * rows]: the counts of one slot lie together */
-    apr_size_t size;      /**< of the mapping that begins at used; 0 = none */
+    tsgi_rows_t rows;
+    int columns; /**< one for each slot: requests in hand; and TSGI_LOAD_WAITING */
+    apr_uint32_t *counts; /**< [columns * rows.count]: those of one slot lie together */
 } tsgi_load_t;
 
 /** The slots of one application group. */
@@ -49,7 +51,7 @@ struct tsgi_slots_t {
     tsgi_load_t load;
     int row; /**< child only: its row in load, −1 = none (then counts are not shared) */
     apr_uint32_t
-        *own; /**< child only: [slots] counts of a child that found no free row */
+        *own; /**< child only: [load.columns] of a child that found no free row */
 
     /* The parent's: what the supervisor is told. Copies in their own pool, new at each restart. */
     apr_pool_t *list_pool;
@@ -88,7 +90,11 @@ struct tsgi_generation_t {
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
     apr_int64_t request_timeout; /**< 0 = none */
-    uid_t uid; /**< the workers' */
+    apr_int64_t concurrency;     /**< of one worker */
+    apr_int64_t queue_size;      /**< requests of one application group */
+    tsgi_places_t places;        /**< of threads of Apache: apache-threads */
+    tsgi_refusals_t refused;     /**< child only */
+    uid_t uid;                   /**< the workers' */
     /** Where children ask the supervisor how a worker died; see tsgi_inquest.h. */
     tsgi_socket_t inquest;
     /* The rest is the parent's, see tsgi_generation.c */
@@ -122,8 +128,14 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
  */
 int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
 
+/** The column of requests that wait for a slot: none has them in hand. */
+#define TSGI_LOAD_WAITING(slots) ((slots)->nslots)
+
 /** Requests in hand of a slot: own row and all others. Any thread of a child. */
 apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot);
+/** In hand of all slots, and waiting. Not for every request: it reads all the counters. */
+apr_uint32_t tsgi_load_total(const tsgi_slots_t *slots);
+/** One more, or one less, of the calling child's. */
 void tsgi_load_add(tsgi_slots_t *slots, int slot);
 void tsgi_load_sub(tsgi_slots_t *slots, int slot);
 

@@ -52,6 +52,41 @@ static int has_pools(const tsgi_slots_t *slots)
            slots->slots[slots->nslots - 1].pool != NULL;
 }
 
+/* An app's output that includes another one: the thread has its place already. */
+static int has_place(const request_rec *r)
+{
+    for (const request_rec *outer = r->main; outer != NULL; outer = outer->main) {
+        if (outer->handler != NULL && strcmp(outer->handler, TSGI_HANDLER) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int refuse_crowd(request_rec *r, tsgi_generation_t *generation)
+{
+    const tsgi_error_t error = {
+        .kind = TSGI_FAIL_THREADS, .slot = -1, .refusals = &generation->refused};
+    return tsgi_error_report(r, generation->group, &error, 0);
+}
+
+static int run(request_rec *r, const tsgi_route_t *route)
+{
+    tsgi_generation_t *generation = route->app->slots->generation;
+    const tsgi_places_kind_t kind =
+        r->connection->master == NULL ? TSGI_PLACES_MPM : TSGI_PLACES_H2;
+
+    if (has_place(r)) {
+        return tsgi_exchange_run(r, route);
+    }
+    if (!tsgi_places_enter(&generation->places, kind)) {
+        return refuse_crowd(r, generation);
+    }
+    const int status = tsgi_exchange_run(r, route);
+    tsgi_places_leave(&generation->places, kind);
+    return status;
+}
+
 int tsgi_handler(request_rec *r)
 {
     tsgi_route_t *route = NULL;
@@ -84,7 +119,7 @@ int tsgi_handler(request_rec *r)
         tsgi_error_headers(r, RETRY_AFTER_CONFIGURATION);
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    return tsgi_exchange_run(r, route);
+    return run(r, route);
 }
 
 /* ---- pools of the child ------------------------------------------------------------- */

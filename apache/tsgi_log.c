@@ -47,7 +47,7 @@ static void plan(tsgi_log_t *log, apr_interval_time_t lived, int status)
     apr_interval_time_t wait;
     log->quick_deaths = lived < QUICK_DEATH ? log->quick_deaths + 1 : 1;
     wait = tsgi_supervisor_backoff(log->quick_deaths);
-    log->due = apr_time_now() + wait;
+    log->due = tsgi_clock_now() + wait;
     ap_log_error(APLOG_MARK, tsgi_process_is_stopping() ? APLOG_INFO : APLOG_WARNING, 0,
                  log->server,
                  TSGI_LOGNO(0071) "the log process ended unexpectedly (exit status "
@@ -72,7 +72,7 @@ static void run_died(int reason, void *data, int status)
         return; /* Its successor has long been reading. */
     }
     process->log.run = NULL;
-    plan(&process->log, apr_time_now() - started, status);
+    plan(&process->log, tsgi_clock_now() - started, status);
     if (!tsgi_process_is_stopping()) {
         tsgi_generation_tick(process);
     }
@@ -101,7 +101,7 @@ apr_status_t tsgi_log_start(tsgi_process_t *process, server_rec *s)
                      before != NULL ? "the one of the former configuration goes on"
                                     : "the apps' log lines wait, next try within 10 s");
         if (before == NULL) {
-            log->due = apr_time_now() + tsgi_supervisor_backoff(9);
+            log->due = tsgi_clock_now() + tsgi_supervisor_backoff(9);
         }
         return rv;
     }
@@ -111,7 +111,7 @@ apr_status_t tsgi_log_start(tsgi_process_t *process, server_rec *s)
     run->process = process;
     run->pool = pool;
     run->child.pid = pid;
-    run->started = apr_time_now();
+    run->started = tsgi_clock_now();
     log->run = run;
     apr_proc_other_child_register(&run->child, run_died, run, NULL, pool);
     if (before != NULL) {
@@ -141,7 +141,7 @@ apr_time_t tsgi_log_tick(tsgi_process_t *process, apr_time_t now)
 void tsgi_log_stop(tsgi_process_t *process)
 {
     tsgi_log_run_t *run = process->log.run;
-    apr_time_t deadline = apr_time_now() + apr_time_from_sec(1);
+    apr_time_t deadline = tsgi_clock_now() + apr_time_from_sec(1);
     pid_t got;
     if (run == NULL) {
         return;
@@ -149,7 +149,7 @@ void tsgi_log_stop(tsgi_process_t *process)
     process->log.run = NULL;
     kill(run->child.pid, SIGTERM);
     while ((got = waitpid(run->child.pid, NULL, WNOHANG)) == 0 &&
-           apr_time_now() < deadline) {
+           tsgi_clock_now() < deadline) {
         apr_sleep(apr_time_from_msec(10));
     }
     if (got == 0) {

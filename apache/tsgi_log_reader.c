@@ -236,12 +236,12 @@ static void finish(reader_t *reader, pid_t parent)
 {
     static const struct timespec at_once = {0, 0};
     static const struct timespec soon = {0, 50000000};
-    apr_time_t begun = apr_time_now();
+    apr_time_t begun = tsgi_clock_now();
     for (;;) {
         int orphan = getppid() != parent;
         apr_time_t limit = apr_time_from_msec(orphan ? ORPHAN_TIME : EMPTY_TIME);
         int some = turn(reader, orphan ? &soon : &at_once);
-        if (apr_time_now() - begun > limit || (!orphan && !some) ||
+        if (tsgi_clock_now() - begun > limit || (!orphan && !some) ||
             (orphan && all_closed(reader))) {
             break;
         }

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_probe.h"
+#include "tsgi_clock.h"
 #include "tsgi_identity.h"
 
 #include "apr_lib.h"
@@ -207,7 +208,7 @@ static void stream_read(stream_t *stream)
 
 static int milliseconds_until(apr_time_t deadline)
 {
-    apr_time_t left = deadline - apr_time_now();
+    apr_time_t left = deadline - tsgi_clock_now();
     return left > 0 ? (int)(left / 1000) + 1 : 0;
 }
 
@@ -475,7 +476,7 @@ static const char *watch_child(apr_pool_t *p, const child_t *child, pid_t pid,
 {
     char output[65], errors[257];
     int status = 0;
-    apr_time_t deadline = apr_time_now() + apr_time_from_sec(TSGI_PROBE_SECONDS);
+    apr_time_t deadline = tsgi_clock_now() + apr_time_from_sec(TSGI_PROBE_SECONDS);
     /* Each item is reported at most once, the child itself once; one more to see the end. */
     apr_size_t room = sizeof(report_t) * (apr_size_t)(child->items->nelts + 2);
     stream_t streams[STREAMS] = {

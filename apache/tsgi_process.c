@@ -186,6 +186,22 @@ ap_generation_t tsgi_process_generation(void)
     return generation;
 }
 
+static int mpm_number(int code, int otherwise)
+{
+    int number = 0;
+    return ap_mpm_query(code, &number) == APR_SUCCESS && number > 0 ? number : otherwise;
+}
+
+int tsgi_process_most_children(void)
+{
+    return 2 * mpm_number(AP_MPMQ_HARD_LIMIT_DAEMONS, 256);
+}
+
+int tsgi_process_most_threads(void)
+{
+    return mpm_number(AP_MPMQ_MAX_DAEMONS, 1) * mpm_number(AP_MPMQ_MAX_THREADS, 1);
+}
+
 void tsgi_process_count(tsgi_process_t *process, ap_generation_t generation, int change)
 {
     tsgi_children_t *entries = (tsgi_children_t *)process->children->elts;

@@ -56,6 +56,14 @@ int tsgi_process_is_exiting(void);
 /** @return httpd's own generation number: each restart increments it. */
 ap_generation_t tsgi_process_generation(void);
 
+/**
+ * @return the most Apache children there can be at once, with those that finish after a graceful
+ * restart; a few more may be (old children that live on for long). When the MPM is configured.
+ */
+int tsgi_process_most_children(void);
+/** @return how many threads of the MPM serve at most: MaxRequestWorkers. */
+int tsgi_process_most_threads(void);
+
 /** child_status: counts an Apache child in or out. */
 void tsgi_process_count(tsgi_process_t *process, ap_generation_t generation, int change);
 

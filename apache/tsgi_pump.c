@@ -274,7 +274,7 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
     const short events = (short)(POLLIN | (x->wants_write ? POLLOUT : 0));
 
     for (;;) {
-        const apr_time_t now = apr_time_now();
+        const apr_time_t now = tsgi_clock_now();
         note_waiting(x, now);
         const int left = time_left(x, now);
         if (left == 0) {
@@ -330,7 +330,7 @@ static tsgi_step_t look_around(tsgi_exchange_t *x)
         return TSGI_STEP_MORE;
     }
     x->rounds = 0;
-    const apr_time_t now = apr_time_now();
+    const apr_time_t now = tsgi_clock_now();
     if (now < x->client_due) {
         return TSGI_STEP_MORE;
     }

@@ -1,12 +1,11 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_slot.h"
+#include "tsgi_process.h"
 
-#include "ap_mpm.h"
 #include "apr_strings.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -198,64 +197,52 @@ const char *tsgi_socket_open(apr_pool_t *p, tsgi_socket_t *self, int type,
 
 static const char *load_map(apr_pool_t *p, tsgi_load_t *load, int nslots)
 {
-    int limit = 0;
-    apr_size_t words;
-    apr_uint32_t *memory;
+    const int rows = tsgi_process_most_children();
+    const apr_size_t columns = 1 + (apr_size_t)nslots;
+    const char *problem = tsgi_rows_create(
+        p, &load->rows, rows, columns * (apr_size_t)rows * sizeof(apr_uint32_t));
+    load->columns = (int)columns;
+    load->counts = load->rows.columns;
+    return problem;
+}
 
-    if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &limit) != APR_SUCCESS || limit < 1) {
-        limit = 256;
-    }
-    load->rows =
-        limit *
-        2; /* Children that finish after a graceful restart stand beside the new. */
-    load->slots = nslots;
-    words = 1 + (apr_size_t)load->rows * (1 + (apr_size_t)nslots);
-    memory = mmap(NULL, words * sizeof(*memory), PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        load->size = 0;
-        return apr_psprintf(
-            p,
-            TSGI_LOGNO(0054) "no shared memory for %" APR_SIZE_T_FMT
-                             " bytes of load counters: %s; lower ServerLimit "
-                             "or processes=, or give the machine more memory",
-            words * sizeof(*memory), strerror(errno));
-    }
-    load->size = words * sizeof(*memory);
-    load->used = memory;
-    load->owner = memory + 1;
-    load->inhand = load->owner + load->rows;
-    return NULL;
+static apr_uint32_t *column(const tsgi_load_t *load, int slot)
+{
+    return load->counts + (apr_size_t)slot * (apr_size_t)load->rows.count;
 }
 
 static apr_uint32_t *own_count(const tsgi_slots_t *slots, int slot)
 {
     if (slots->row >= 0) {
-        return &slots->load.inhand[(apr_size_t)slot * (apr_size_t)slots->load.rows +
-                                   (apr_size_t)slots->row];
+        return column(&slots->load, slot) + slots->row;
     }
     return slots->own != NULL ? &slots->own[slot] : NULL;
 }
 
-/* Rows that were ever claimed. Children can write to this memory, and the parent is root: a
- * number out of it leads nowhere before it has been compared with the size of the map. */
-static apr_uint32_t used_rows(const tsgi_load_t *load)
-{
-    const apr_uint32_t used = __atomic_load_n(load->used, __ATOMIC_RELAXED);
-    return used < (apr_uint32_t)load->rows ? used : (apr_uint32_t)load->rows;
-}
-
+/*
+ * Sequentially consistent as the additions are: of two who add and then look, at least one sees
+ * both.
+ */
 apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot)
 {
-    const tsgi_load_t *load = &slots->load;
-    const apr_uint32_t *counts = load->inhand + (apr_size_t)slot * (apr_size_t)load->rows;
-    apr_uint32_t rows = used_rows(load);
+    const apr_uint32_t *counts = column(&slots->load, slot);
+    const apr_uint32_t rows = tsgi_rows_used(&slots->load.rows);
     apr_uint32_t sum = 0;
     for (apr_uint32_t row = 0; row < rows; row++) {
-        sum += __atomic_load_n(&counts[row], __ATOMIC_RELAXED);
+        sum += __atomic_load_n(&counts[row], __ATOMIC_SEQ_CST);
     }
     if (slots->row < 0 && slots->own != NULL) {
-        sum += __atomic_load_n(&slots->own[slot], __ATOMIC_RELAXED);
+        sum += __atomic_load_n(&slots->own[slot], __ATOMIC_SEQ_CST);
+    }
+    return sum;
+}
+
+apr_uint32_t tsgi_load_total(const tsgi_slots_t *slots)
+{
+    /* Those who wait first: who gets a worker meanwhile is counted twice rather than never. */
+    apr_uint32_t sum = tsgi_load_get(slots, TSGI_LOAD_WAITING(slots));
+    for (int slot = 0; slot < slots->nslots; slot++) {
+        sum += tsgi_load_get(slots, slot);
     }
     return sum;
 }
@@ -264,7 +251,7 @@ void tsgi_load_add(tsgi_slots_t *slots, int slot)
 {
     apr_uint32_t *count = own_count(slots, slot);
     if (count != NULL) {
-        __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(count, 1, __ATOMIC_SEQ_CST);
     }
 }
 
@@ -272,54 +259,30 @@ void tsgi_load_sub(tsgi_slots_t *slots, int slot)
 {
     apr_uint32_t *count = own_count(slots, slot);
     if (count != NULL) {
-        __atomic_fetch_sub(count, 1, __ATOMIC_RELAXED);
-    }
-}
-
-/* "used" only grows: the largest row that was ever claimed, plus one. */
-static void load_note_used(tsgi_load_t *load, apr_uint32_t rows)
-{
-    apr_uint32_t now = __atomic_load_n(load->used, __ATOMIC_RELAXED);
-    while (now < rows &&
-           !__atomic_compare_exchange_n(load->used, &now, rows, 0, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED)) {
-        /* now holds the new value */
+        __atomic_fetch_sub(count, 1, __ATOMIC_SEQ_CST);
     }
 }
 
 void tsgi_slots_claim(tsgi_slots_t *slots, apr_pool_t *pool)
 {
-    tsgi_load_t *load = &slots->load;
-    apr_uint32_t pid = (apr_uint32_t)getpid();
-    slots->row = -1;
+    slots->row = tsgi_rows_claim(&slots->load.rows);
     slots->own = NULL;
-    for (int row = 0; row < load->rows; row++) {
-        apr_uint32_t nobody = 0;
-        if (__atomic_compare_exchange_n(&load->owner[row], &nobody, pid, 0,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-            load_note_used(load, (apr_uint32_t)row + 1);
-            slots->row = row;
-            return;
-        }
+    if (slots->row < 0) {
+        /* So many children at once: this one's requests are not seen by the others. */
+        slots->own =
+            apr_pcalloc(pool, sizeof(apr_uint32_t) * (apr_size_t)slots->load.columns);
     }
-    /* So many children at once: this one's requests are not seen by the others. */
-    slots->own = apr_pcalloc(pool, sizeof(apr_uint32_t) * (apr_size_t)slots->nslots);
 }
 
 void tsgi_slots_release(tsgi_slots_t *slots, pid_t pid)
 {
     tsgi_load_t *load = &slots->load;
-    apr_uint32_t used = used_rows(load);
-    for (apr_uint32_t row = 0; row < used; row++) {
-        if (__atomic_load_n(&load->owner[row], __ATOMIC_ACQUIRE) != (apr_uint32_t)pid) {
-            continue;
+    for (int row = tsgi_rows_find(&load->rows, pid, 0); row >= 0;
+         row = tsgi_rows_find(&load->rows, pid, row + 1)) {
+        for (int slot = 0; slot < load->columns; slot++) {
+            __atomic_store_n(column(load, slot) + row, 0, __ATOMIC_RELAXED);
         }
-        for (int slot = 0; slot < load->slots; slot++) {
-            __atomic_store_n(
-                &load->inhand[(apr_size_t)slot * (apr_size_t)load->rows + row], 0,
-                __ATOMIC_RELAXED);
-        }
-        __atomic_store_n(&load->owner[row], 0, __ATOMIC_RELEASE);
+        tsgi_rows_free(&load->rows, row);
     }
 }
 
@@ -408,10 +371,7 @@ void tsgi_slots_destroy(tsgi_slots_t *slots)
     for (int i = 0; i < slots->nslots; i++) {
         tsgi_socket_close(&slots->slots[i].socket);
     }
-    if (slots->load.size != 0) {
-        (void)munmap(slots->load.used, slots->load.size);
-        slots->load.size = 0;
-    }
+    tsgi_rows_destroy(&slots->load.rows);
     if (slots->list_pool != NULL) {
         apr_pool_destroy(slots->list_pool);
         slots->list_pool = NULL;

@@ -311,7 +311,7 @@ static void command_close(tsgi_supervisor_t *supervisor)
 static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
 {
     tsgi_generation_t *generation = supervisor->generation;
-    apr_time_t now = apr_time_now();
+    apr_time_t now = tsgi_clock_now();
     apr_interval_time_t wait;
 
     supervisor->child.pid = 0;
@@ -346,7 +346,7 @@ static apr_status_t command(tsgi_supervisor_t *supervisor, const tsgi_message_t 
         return APR_EBADF;
     }
     rv = tsgi_command_send(supervisor->command_fd, message, fds, nfds,
-                           apr_time_now() + patience);
+                           tsgi_clock_now() + patience);
     if (rv == APR_SUCCESS || rv == APR_ENAMETOOLONG) {
         return rv;
     }
@@ -460,7 +460,7 @@ static void shutdown_begin(tsgi_process_t *process)
     if (process->shutdown_at != 0) {
         return;
     }
-    process->shutdown_at = apr_time_now();
+    process->shutdown_at = tsgi_clock_now();
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
         if (g->supervisor->child.pid != 0) {
             (void)tell(g->supervisor, "shutdown", 0);
@@ -497,7 +497,7 @@ static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const c
         supervisor->quick_deaths = 2;
     }
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
-    supervisor->due = apr_time_now() + wait;
+    supervisor->due = tsgi_clock_now() + wait;
     ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
                  TSGI_LOGNO(0065) "group %s: no supervisor can be started: %s; give "
                                   "httpd more processes and file "
@@ -523,7 +523,7 @@ void tsgi_supervisor_start(tsgi_supervisor_t *supervisor)
         start_failed(supervisor, rv, "socketpair");
         return;
     }
-    supervisor->started = apr_time_now();
+    supervisor->started = tsgi_clock_now();
     pid = tsgi_spawn_supervisor(&supervisor->spec, child_fd, supervisor->log_write,
                                 supervisor->failure);
     rv = pid < 0 ? errno : APR_SUCCESS;
@@ -559,7 +559,7 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
     }
     generation->state = TSGI_GEN_DRAINING;
     supervisor->kill_at =
-        apr_time_now() + apr_time_from_msec(supervisor->eviction_timeout) + KILL_AFTER;
+        tsgi_clock_now() + apr_time_from_msec(supervisor->eviction_timeout) + KILL_AFTER;
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, generation->server,
                  TSGI_LOGNO(0067) "group %s: the supervisor of the former configuration "
                                   "(pid %ld) finishes what "
@@ -619,7 +619,7 @@ static int reap_all(tsgi_process_t *process)
 static int wait_for_all(tsgi_process_t *process, apr_time_t deadline)
 {
     int left;
-    while ((left = reap_all(process)) > 0 && apr_time_now() < deadline) {
+    while ((left = reap_all(process)) > 0 && tsgi_clock_now() < deadline) {
         apr_sleep(apr_time_from_msec(10));
     }
     return left;
@@ -645,7 +645,7 @@ void tsgi_supervisor_shutdown_all(tsgi_process_t *process)
             kill_late(g->supervisor);
         }
     }
-    (void)wait_for_all(process, apr_time_now() + KILL_AFTER_ON_EXIT);
+    (void)wait_for_all(process, tsgi_clock_now() + KILL_AFTER_ON_EXIT);
 }
 
 void tsgi_supervisor_forget(tsgi_supervisor_t *supervisor)

@@ -38,7 +38,7 @@ static void __attribute__((noreturn)) sleep_and_exit(apr_interval_time_t duratio
 void tsgi_timer_arm(tsgi_process_t *process, apr_time_t due)
 {
     tsgi_timer_t *timer = &process->timer;
-    apr_interval_time_t duration = due - apr_time_now();
+    apr_interval_time_t duration = due - tsgi_clock_now();
     pid_t pid;
 
     if (timer->child.pid != 0) {

@@ -31,7 +31,7 @@ TSGIScriptAlias /own @ROOT@/apps/own.js application-group=%{RESOURCE}
       for (const path of ['/first', '/broken', '/last']) {
         expect((await httpd.ask(path)).status, path).to.equal(503);
       }
-      expect(httpd.log.matching(/TSGI0607.*broken\.js.*no database/)).to.not.deep.equal([]);
+      await waitFor(() => httpd.log.matching(/TSGI0607.*broken\.js.*no database/).length > 0);
       expect((await httpd.ask('/own')).body).to.match(/^own/);
       httpd.write('broken.js', says('mended'));
       const pids = new Set<string | undefined>();

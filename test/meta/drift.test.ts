@@ -113,6 +113,16 @@ describe('boundaries', () => {
     expect(module.filter((h) => /node|napi|uv\.h/.test(h))).to.deep.equal([]);
   });
 
+  it('the module measures time with a clock that nobody sets', () => {
+    const module = files('apache', /\.[ch]$/);
+    expect(module.filter((p) => read(p).includes('tsgi_clock_now()')).length).to.be.greaterThan(5);
+    const wall = /\b(apr_time_now|gettimeofday|time)\(|CLOCK_REALTIME|\brequest_time\b/;
+    const code = (path: string) => read(path).replace(/\/\*[^]*?\*\//g, '');
+    expect(module.filter((path) => wall.test(code(path)))).to.deep.equal([]);
+    const scripts = files('src', /\.ts$/).filter((path) => /\bDate\.now\(/.test(read(path)));
+    expect(scripts).to.deep.equal([]);
+  });
+
   it('only src/native.ts loads the addon; supervisor and worker do not import each other', () => {
     for (const path of files('src', /\.ts$/)) {
       const text = read(path);
