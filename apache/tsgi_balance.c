@@ -16,6 +16,8 @@
 #define RETRY_UNAVAILABLE (500 * 1000)
 /* Connections that other threads give back come into view this often. */
 #define LOOK_AGAIN_MS 50
+/* During an outage of the group, what a worker that lives all the same may take to greet. */
+#define OUTAGE_PATIENCE_MS 20
 
 /* ---- leases ------------------------------------------------------------------------- */
 
@@ -331,6 +333,21 @@ static int all_away(waiting_t *w)
     return 1;
 }
 
+/* @return 1 if the group has an outage: a worker may live on, but none comes for those who wait. */
+static int is_out(waiting_t *w)
+{
+    apr_time_t retry_at;
+    const unsigned code = tsgi_outage_get(w->slots->generation->outage, &retry_at);
+    if (code == 0) {
+        return 0;
+    }
+    const apr_time_t left = retry_at - tsgi_clock_now();
+    w->error->kind = TSGI_FAIL_UNAVAILABLE;
+    w->error->code = (int)code;
+    w->error->retry_after = left > 0 ? (int)apr_time_sec(left + APR_USEC_PER_SEC - 1) : 1;
+    return 1;
+}
+
 /* Connects where it is time to. @return how many entries of fds are set. */
 static nfds_t prepare_fds(waiting_t *w, apr_time_t now)
 {
@@ -391,6 +408,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
             return 1;
         }
         const nfds_t n = prepare_fds(w, now);
+        const int out = is_out(w);
         if (all_away(w)) {
             return 0;
         }
@@ -400,6 +418,9 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
         }
         apr_time_t left = (deadline - now + 999) / 1000;
         left = left < LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS;
+        if (out && left > OUTAGE_PATIENCE_MS) {
+            left = OUTAGE_PATIENCE_MS;
+        }
         if (n < (nfds_t)w->slots->nslots && left > RETRY_FULL / 1000) {
             left = RETRY_FULL / 1000;
         }
@@ -410,7 +431,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
         if (hear(w, n, lease)) {
             return 1;
         }
-        if (all_away(w)) {
+        if (out || all_away(w)) {
             return 0;
         }
     }
@@ -426,7 +447,8 @@ static int wait_for_hello(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
     w.fd_slots = apr_pcalloc(r->pool, n * sizeof(*w.fd_slots));
 
     if (*deadline == 0) {
-        *deadline = tsgi_clock_now() + apr_time_from_msec(slots->generation->queue_timeout);
+        *deadline =
+            tsgi_clock_now() + apr_time_from_msec(slots->generation->queue_timeout);
     }
     const int is_leased = wait_loop(&w, client, *deadline, lease);
     for (int slot = 0; slot < slots->nslots; slot++) {

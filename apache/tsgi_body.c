@@ -40,6 +40,10 @@ static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
     }
     const apr_status_t rv = ap_get_brigade(r->input_filters, body->bb, AP_MODE_READBYTES,
                                            APR_NONBLOCK_READ, (apr_off_t)size);
+    if (APR_STATUS_IS_EOF(rv) && body->is_tunnel) {
+        body->state = TSGI_BODY_ENDED;
+        return TSGI_PIECE_BLOCKED;
+    }
     if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb))) {
         return TSGI_PIECE_BLOCKED;
     }
@@ -54,6 +58,11 @@ static void give_back(tsgi_body_t *body)
     }
     if (body->bb != NULL && !APR_BRIGADE_EMPTY(body->bb) &&
         APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(body->bb))) {
+        if (body->skips_eos) {
+            body->skips_eos = 0;
+            apr_bucket_delete(APR_BRIGADE_FIRST(body->bb));
+            return;
+        }
         body->state = TSGI_BODY_ENDED;
         apr_brigade_cleanup(body->bb);
     }
@@ -246,6 +255,14 @@ void tsgi_body_rewind(tsgi_body_t *body)
 void tsgi_body_begun(tsgi_body_t *body)
 {
     body->is_kept = 0;
+}
+
+void tsgi_body_tunnel(tsgi_body_t *body)
+{
+    body->state = TSGI_BODY_OPEN;
+    body->is_kept = 0;
+    body->is_tunnel = 1;
+    body->skips_eos = body->r->connection->master != NULL;
 }
 
 void tsgi_body_continue(tsgi_body_t *body)

@@ -33,6 +33,8 @@ typedef struct {
     char *replay; /**< read while is_kept: [0, replay_end), handed out up to replay_at */
     apr_size_t replay_size, replay_at, replay_end;
     apr_size_t expected; /**< first guess of the size; 0 = not known */
+    int is_tunnel;       /**< the end of the client's half ends it */
+    int skips_eos;       /**< mod_http2 ends the request before the tunnel begins */
     int lent;            /**< so many first buckets of bb are behind the last piece */
     int status;          /**< TSGI_PIECE_ERROR: what the handler returns */
     apr_status_t error;  /**< TSGI_PIECE_ERROR: why */
@@ -64,6 +66,8 @@ int tsgi_body_prefetch(tsgi_body_t *body);
 void tsgi_body_rewind(tsgi_body_t *body);
 /** The app has begun: nothing needs to be kept any more. */
 void tsgi_body_begun(tsgi_body_t *body);
+/** After 101: the bytes of the connection, whose filters r->input_filters are by now. */
+void tsgi_body_tunnel(tsgi_body_t *body);
 /** The app wants the body: sends `100 Continue`. Only if HELD. */
 void tsgi_body_continue(tsgi_body_t *body);
 

@@ -381,7 +381,7 @@ int tsgi_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     for (int i = 0; i < check.global->groups->nelts; i++) {
         tsgi_check_group(&check, APR_ARRAY_IDX(check.global->groups, i, tsgi_group_t *));
     }
-    if (is_first_reading()) {
+    if (is_first_reading() || check.restart) {
         tsgi_check_probe(&check);
     }
     for (server_rec *each = s;

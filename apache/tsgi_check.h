@@ -39,7 +39,11 @@ void tsgi_check_add_item(tsgi_check_t *check, tsgi_group_t *group, tsgi_probe_ki
 /** Resolves the user and the node of a group. */
 void tsgi_check_group(tsgi_check_t *check, tsgi_group_t *group);
 
-/** Probes the scripts of all groups, and node once for each pair of binary and user. */
+/**
+ * Probes the scripts of all groups, and node once for each pair of binary and user. At a restart only
+ * what a running group would change to: with an error it stays as it is. A new group starts anyhow, and
+ * serves when what it lacks is there.
+ */
 void tsgi_check_probe(tsgi_check_t *check);
 
 #endif

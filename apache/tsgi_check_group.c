@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_check.h"
+#include "tsgi_generation.h"
 #include "tsgi_identity.h"
 
 #include "apr_strings.h"
@@ -176,8 +177,14 @@ void tsgi_check_probe(tsgi_check_t *check)
     for (int i = 0; i < groups->nelts; i++) {
         tsgi_group_t *group = APR_ARRAY_IDX(groups, i, tsgi_group_t *);
         /* uid 0: the user could not be resolved; node NULL: there is none. Both are reported. */
-        if (group->identity.uid != 0 && group->node != NULL) {
+        if (group->identity.uid == 0 || group->node == NULL) {
+            continue;
+        }
+        if (!check->restart) {
             probe_group(check, group, !node_is_known(check, i));
+        }
+        else if (group->error == NULL && tsgi_generation_is_changed(group)) {
+            probe_group(check, group, 1);
         }
     }
 }

@@ -48,6 +48,7 @@ void *tsgi_config_create_server(apr_pool_t *p, server_rec *s)
     conf->dir_applications = apr_array_make(p, 2, sizeof(tsgi_override_t *));
     conf->pass_authorization = TSGI_PASS_INHERIT;
     conf->script_reloading = TSGI_UNSET;
+    conf->upgrade_passing = TSGI_UNSET;
     return conf;
 }
 
@@ -70,6 +71,8 @@ void *tsgi_config_merge_server(apr_pool_t *p, void *basev, void *addv)
     conf->pass_authorization = add->pass_authorization != TSGI_PASS_INHERIT
                                    ? add->pass_authorization
                                    : base->pass_authorization;
+    conf->upgrade_passing =
+        add->upgrade_passing != TSGI_UNSET ? add->upgrade_passing : base->upgrade_passing;
     conf->script_reloading = add->script_reloading != TSGI_UNSET ? add->script_reloading
                                                                  : base->script_reloading;
     return conf;
@@ -517,6 +520,20 @@ static const char *set_script_reloading(cmd_parms *cmd, void *dir, const char *a
         args);
 }
 
+static const char *set_upgrade_passing(cmd_parms *cmd, void *dir, const char *args)
+{
+    const char *word = single(cmd, args);
+    int on = word != NULL && strcasecmp(word, "on") == 0;
+    /* At a restart: what cannot be read is Off, so that every byte stays with Apache. */
+    server_conf(cmd)->upgrade_passing = on;
+    if (on || (word != NULL && strcasecmp(word, "off") == 0)) {
+        return NULL;
+    }
+    return refuse(
+        cmd, TSGI_LOGNO(0030) "TSGIUpgradePassing: expected On or Off, but \"%s\" came",
+        args);
+}
+
 static const char *set_runtime_dir(cmd_parms *cmd, void *dir, const char *args)
 {
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -562,6 +579,9 @@ const command_rec tsgi_commands[] = {
     AP_INIT_RAW_ARGS(
         "TSGIScriptReloading", set_script_reloading, NULL, RSRC_CONF,
         "Whether workers are replaced when their script changes: On or Off."),
+    AP_INIT_RAW_ARGS("TSGIUpgradePassing", set_upgrade_passing, NULL, RSRC_CONF,
+                     "Whether a plain client that changes to another protocol is handed "
+                     "over to the worker: On or Off."),
     AP_INIT_RAW_ARGS("TSGIRuntimeDir", set_runtime_dir, NULL, RSRC_CONF,
                      "The directory where sockets are made."),
     {NULL}};

@@ -37,7 +37,9 @@ typedef struct {
     apr_int64_t processes; /**< workers per application group */
     /** most requests one worker has in hand (threads= is a synonym) */
     apr_int64_t concurrency;
-    const char *user;  /**< name or #uid; NULL = Apache's User */
+    apr_int64_t max_upgrades;         /**< connections taken over; 0 = what it can bear */
+    apr_int64_t upgrade_idle_timeout; /**< ms; 0 = none */
+    const char *user;                 /**< name or #uid; NULL = Apache's User */
     const char *group; /**< name or #gid; NULL = the user's, or Apache's Group */
     /** "a,b"; NULL = the user's own (initgroups); "" = none */
     const char *supplementary_groups;
@@ -151,7 +153,8 @@ typedef struct {
     const char *application_group;
     const char *node; /**< TSGINode */
     tsgi_pass_t pass_authorization;
-    int script_reloading;                 /**< TSGIScriptReloading: 1, 0 or TSGI_UNSET */
+    int upgrade_passing;  /**< TSGIUpgradePassing: 1, 0 or TSGI_UNSET, which is 1 */
+    int script_reloading; /**< TSGIScriptReloading: 1, 0 or TSGI_UNSET */
     apr_array_header_t *restrict_process; /**< const char *; NULL = unset */
     /** tsgi_override_t * (tsgi_section.h): TSGIProcessGroup in sections */
     apr_array_header_t *dir_groups;

@@ -239,6 +239,35 @@ long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, in
     return (long)n;
 }
 
+long tsgi_connection_pass(tsgi_connection_t *connection, struct iovec *parts, int nparts,
+                          int fd)
+{
+    union {
+        struct cmsghdr aligned;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = (size_t)nparts,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    ssize_t n;
+
+    memset(&control, 0, sizeof(control));
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(fd));
+    memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+    do {
+        n = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return -errno;
+    }
+    parts_advance(parts, nparts, (size_t)n);
+    return (long)n;
+}
+
 /* ---- greeting ----------------------------------------------------------------------- */
 
 static tsgi_greeting_t check_hello(tsgi_connection_t *connection, const uint8_t *payload,
@@ -260,6 +289,7 @@ static tsgi_greeting_t check_hello(tsgi_connection_t *connection, const uint8_t 
         return TSGI_GREETING_WRONG;
     }
     connection->pid = hello.pid;
+    connection->minor = hello.minor;
     connection->is_greeted = 1;
     return TSGI_GREETING_HELLO;
 }

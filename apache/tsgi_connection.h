@@ -26,6 +26,7 @@ typedef struct tsgi_connection_t {
     apr_time_t idle_since;                   /**< tsgi_pool.c: when it was given back */
     int fd;
     uint32_t pid;   /**< of the worker, from HELLO; 0 before */
+    uint8_t minor;  /**< of the version of the wire that it speaks */
     int is_greeted; /**< HELLO came and was right */
     int is_authed;  /**< AUTH was written whole */
     uint8_t *in;    /**< received, not yet consumed: [in_at, in_end) */
@@ -86,6 +87,10 @@ int tsgi_connection_reserve(tsgi_connection_t *connection, size_t size);
  * read).
  */
 long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, int nparts);
+
+/** The same, with a descriptor, which stays the caller's too; if >= 0, it has left. */
+long tsgi_connection_pass(tsgi_connection_t *connection, struct iovec *parts, int nparts,
+                          int fd);
 
 /** What a new connection has said so far. */
 typedef enum {

@@ -72,6 +72,12 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_OUTPUT] = {
         0, APLOG_INFO, 0,
         TSGI_LOGNO(0183) "the response could not be passed on"},
+    [TSGI_FAIL_PASS] = {
+        HTTP_BAD_GATEWAY, APLOG_ERR, 0,
+        TSGI_LOGNO(0220) "the client's connection could not be handed over to the worker"},
+    [TSGI_FAIL_UPGRADE] = {
+        0, APLOG_INFO, 0,
+        TSGI_LOGNO(0221) "the worker, or the app, has left an upgraded connection"},
     [TSGI_FAIL_LENGTH] = {
         HTTP_BAD_GATEWAY, APLOG_ERR, 0,
         TSGI_LOGNO(0184) "the response body is shorter than its Content-Length"},
@@ -172,7 +178,7 @@ static void log_failure(request_rec *r, const char *group, const tsgi_error_t *e
 
     ap_log_rerror(APLOG_MARK, rule->level, error->os_error, r, "%s%s%s%s (%s)",
                   rule->text, detail[0] != '\0' ? ": " : "", detail,
-                  is_head_sent ? "; the response is cut off" : "",
+                  is_head_sent && rule->status != 0 ? "; the response is cut off" : "",
                   describe_place(r, group, error));
     if (error->kind == TSGI_FAIL_ABORT) {
         tsgi_error_log_text(r, rule->level,

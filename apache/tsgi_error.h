@@ -29,8 +29,10 @@ typedef enum {
     TSGI_FAIL_BODY,        /**< the client's request body: status says what is wrong */
     TSGI_FAIL_CLIENT,      /**< the client has gone away */
     TSGI_FAIL_OUTPUT,      /**< an output filter failed; it has answered itself */
-    TSGI_FAIL_LENGTH,      /**< the response body is shorter than its Content-Length */
-    TSGI_FAIL_FULL,        /**< as many requests wait for a worker as queue-size allows */
+    TSGI_FAIL_PASS,        /**< the client could not be handed over to the worker */
+    TSGI_FAIL_UPGRADE, /**< an upgraded connection's worker, or its socket, has ended */
+    TSGI_FAIL_LENGTH,  /**< the response body is shorter than its Content-Length */
+    TSGI_FAIL_FULL,    /**< as many requests wait for a worker as queue-size allows */
     TSGI_FAIL_THREADS, /**< the group holds as many threads as apache-threads allows */
     TSGI_FAIL_COUNT
 } tsgi_failure_t;

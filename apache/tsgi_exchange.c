@@ -46,8 +46,11 @@ static tsgi_step_t begin_attempt(tsgi_exchange_t *x)
 
 static tsgi_step_t attempt(tsgi_exchange_t *x)
 {
-    const tsgi_step_t step = begin_attempt(x);
-    return step == TSGI_STEP_MORE ? tsgi_pump_run(x) : step;
+    tsgi_step_t step = begin_attempt(x);
+    if (step == TSGI_STEP_MORE) {
+        step = tsgi_pump_run(x);
+    }
+    return step == TSGI_STEP_SWITCH ? tsgi_tunnel_run(x) : step;
 }
 
 /* The app has not seen the request. @return TSGI_STEP_AGAIN if another worker may get
@@ -109,12 +112,33 @@ static void give_back(tsgi_exchange_t *x)
     }
 }
 
+/* The client's connection is none of HTTP any more. */
+static int is_upgraded(const tsgi_exchange_t *x)
+{
+    return x->state == TSGI_STATE_PASSED || x->state >= TSGI_STATE_TUNNEL;
+}
+
+/* One that was handed over is the worker's: httpd takes it for aborted, and touches nothing. */
+static void leave_client(tsgi_exchange_t *x)
+{
+    if (x->reply.bb != NULL) {
+        apr_brigade_cleanup(x->reply.bb);
+    }
+    if (x->state == TSGI_STATE_PASSED) {
+        x->r->connection->aborted = 1;
+    }
+}
+
 static tsgi_step_t finish_done(tsgi_exchange_t *x)
 {
     const int is_body_left = !x->is_body_sent;
 
     /* Before the response leaves: a slow client shall not hold the worker. */
     give_back(x);
+    if (is_upgraded(x)) {
+        leave_client(x);
+        return TSGI_STEP_DONE;
+    }
     if (!tsgi_reply_is_complete(&x->reply)) {
         x->error.kind = TSGI_FAIL_LENGTH;
         x->error.detail = apr_psprintf(
@@ -128,13 +152,20 @@ static tsgi_step_t finish_done(tsgi_exchange_t *x)
 
 static int finish_failed(tsgi_exchange_t *x)
 {
-    const int is_passed = x->reply.is_passed;
+    const int is_passed = x->reply.is_passed || is_upgraded(x);
 
     if (x->error.kind == TSGI_FAIL_PROTOCOL || x->error.kind == TSGI_FAIL_OVERDUE) {
         tsgi_lease_drop_penalised(&x->lease, tsgi_clock_now());
     }
     tsgi_lease_drop(&x->lease);
-    if (x->error.kind == TSGI_FAIL_OUTPUT || x->error.kind == TSGI_FAIL_CLIENT) {
+    if (is_upgraded(x)) {
+        leave_client(x);
+        if (x->state == TSGI_STATE_PASSED) {
+            x->r->status =
+                HTTP_BAD_GATEWAY; /* for the access log: no answer was heard of */
+        }
+    }
+    else if (x->error.kind == TSGI_FAIL_OUTPUT || x->error.kind == TSGI_FAIL_CLIENT) {
         if (x->reply.bb != NULL) {
             apr_brigade_cleanup(x->reply.bb);
         }
@@ -183,10 +214,7 @@ int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
     if (step == TSGI_STEP_DONE) {
         step = finish_done(x);
     }
-    if (x->spare != NULL) {
-        apr_bucket_free(x->spare);
-        x->spare = NULL;
-    }
+    tsgi_pump_free_spare(x);
     tsgi_frames_log_dropped(x);
     return step == TSGI_STEP_DONE ? OK : finish_failed(x);
 }

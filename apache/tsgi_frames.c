@@ -42,6 +42,8 @@ static const char *frame_name(uint8_t type)
         return "END";
     case TSGI_T_ABORT:
         return "ABORT";
+    case TSGI_T_UPGRADE:
+        return "UPGRADE";
     case TSGI_T_LOG:
         return "LOG";
     case TSGI_T_REFUSED:
@@ -57,9 +59,13 @@ static const char *frame_name(uint8_t type)
 
 static const char *state_name(tsgi_state_t state)
 {
-    static const char *const names[] = {
-        "while the request head was being sent", "before the app has begun",
-        "before the response head", "after the response head", "after the response"};
+    static const char *const names[] = {"while the request head was being sent",
+                                        "before the app has begun",
+                                        "before the response head",
+                                        "after the client was handed over",
+                                        "after the response head",
+                                        "in a tunnel",
+                                        "after the end of a tunnel's half"};
     return names[state];
 }
 
@@ -116,8 +122,28 @@ static tsgi_step_t on_response(tsgi_exchange_t *x, const tsgi_frame_t *frame,
     if (why != NULL) {
         return fail_frame(x, TSGI_T_RESPONSE, why);
     }
+    const int is_whole = (frame->flags & TSGI_F_FIN) != 0;
+    if (x->state == TSGI_STATE_PASSED) {
+        return is_whole ? TSGI_STEP_DONE : fail_order(x, frame->type);
+    }
+    if (x->r->status == HTTP_SWITCHING_PROTOCOLS) {
+        if (is_whole || (x->head.request.flags & TSGI_R_UPGRADE) == 0) {
+            return fail_frame(x, TSGI_T_RESPONSE, "status 101: no upgrade was asked for");
+        }
+        x->state = TSGI_STATE_TUNNEL;
+        return TSGI_STEP_SWITCH;
+    }
     x->state = TSGI_STATE_HEAD;
-    return (frame->flags & TSGI_F_FIN) != 0 ? TSGI_STEP_DONE : TSGI_STEP_MORE;
+    return is_whole ? TSGI_STEP_DONE : TSGI_STEP_MORE;
+}
+
+static tsgi_step_t on_upgrade(tsgi_exchange_t *x)
+{
+    if ((x->head.request.flags & TSGI_R_PASS) == 0) {
+        return fail_frame(x, TSGI_T_UPGRADE, "the client was not offered");
+    }
+    set_begun(x);
+    return tsgi_upgrade_pass(x);
 }
 
 static tsgi_step_t on_end(tsgi_exchange_t *x, const uint8_t *payload, size_t n)
@@ -192,7 +218,9 @@ static tsgi_step_t on_log(tsgi_exchange_t *x, const uint8_t *payload, size_t n)
 static tsgi_step_t on_early_frame(tsgi_exchange_t *x, const tsgi_frame_t *frame,
                                   const uint8_t *payload)
 {
-    if (x->state == TSGI_STATE_SENDING || x->state >= TSGI_STATE_HEAD) {
+    const int is_handed_over = x->state == TSGI_STATE_PASSED;
+    if (x->state == TSGI_STATE_SENDING || x->state >= TSGI_STATE_HEAD ||
+        (is_handed_over && frame->type != TSGI_T_RESPONSE)) {
         return fail_order(x, frame->type);
     }
     switch (frame->type) {
@@ -206,9 +234,16 @@ static tsgi_step_t on_early_frame(tsgi_exchange_t *x, const tsgi_frame_t *frame,
         return on_continue(x);
     case TSGI_T_INFORM:
         return on_inform(x, payload, frame->length);
+    case TSGI_T_UPGRADE:
+        return on_upgrade(x);
     default:
         return on_response(x, frame, payload);
     }
+}
+
+static int takes_data(const tsgi_exchange_t *x)
+{
+    return x->state == TSGI_STATE_HEAD || x->state == TSGI_STATE_TUNNEL;
 }
 
 static tsgi_step_t on_frame(tsgi_exchange_t *x, const tsgi_frame_t *frame,
@@ -219,17 +254,18 @@ static tsgi_step_t on_frame(tsgi_exchange_t *x, const tsgi_frame_t *frame,
     case TSGI_T_CONTINUE:
     case TSGI_T_INFORM:
     case TSGI_T_RESPONSE:
+    case TSGI_T_UPGRADE:
         return on_early_frame(x, frame, payload);
     case TSGI_T_DATA:
-        if (x->state != TSGI_STATE_HEAD) {
+        if (!takes_data(x)) {
             return fail_order(x, frame->type);
         }
         x->data_left = frame->length;
         x->is_last_data = (frame->flags & TSGI_F_FIN) != 0;
         return x->data_left == 0 && x->is_last_data ? TSGI_STEP_DONE : TSGI_STEP_MORE;
     case TSGI_T_END:
-        return x->state == TSGI_STATE_HEAD ? on_end(x, payload, frame->length)
-                                           : fail_order(x, frame->type);
+        return takes_data(x) ? on_end(x, payload, frame->length)
+                             : fail_order(x, frame->type);
     case TSGI_T_ABORT:
         return x->state >= TSGI_STATE_SENT ? on_abort(x, payload, frame->length)
                                            : fail_order(x, frame->type);

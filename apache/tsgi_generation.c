@@ -66,6 +66,26 @@ static tsgi_generation_t *generation_find(const tsgi_process_t *process,
     return NULL;
 }
 
+int tsgi_generation_is_changed(const tsgi_group_t *group)
+{
+    unsigned char id[TSGI_GENERATION_SIZE];
+    const tsgi_process_t *process = tsgi_process_get();
+    int runs = 0;
+    if (process == NULL) {
+        return 0;
+    }
+    tsgi_id_compute(group, process->directory, id);
+    for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        if (g->state <= TSGI_GEN_RETIRING && strcmp(g->group, group->name) == 0) {
+            if (memcmp(g->id, id, TSGI_GENERATION_SIZE) == 0) {
+                return 0;
+            }
+            runs = 1;
+        }
+    }
+    return runs;
+}
+
 static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group,
                                          const unsigned char id[TSGI_GENERATION_SIZE])
 {
@@ -78,7 +98,6 @@ static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group
     generation->pool = pool;
     generation->group = apr_pstrdup(pool, group->name);
     memcpy(generation->id, id, TSGI_GENERATION_SIZE);
-    generation->slots_by_name = apr_hash_make(pool);
     generation->connect_timeout = group->options.connect_timeout;
     generation->queue_timeout = group->options.queue_timeout;
     generation->socket_timeout = group->options.socket_timeout;
@@ -155,15 +174,32 @@ static const char *inquest_open(pass_t *pass, const tsgi_group_t *group,
                : tsgi_socket_open(pass->p, &generation->inquest, SOCK_SEQPACKET, &place);
 }
 
+/* What makes slots the right ones for an application group of the configuration. */
+typedef int (*suits_t)(const tsgi_slots_t *slots, const tsgi_app_t *app);
+
+static int suits_exactly(const tsgi_slots_t *slots, const tsgi_app_t *app)
+{
+    return tsgi_slots_serve(slots, app);
+}
+
+/* Better than nothing: those of its scripts that it had before are served. */
+static int suits_by_name(const tsgi_slots_t *slots, const tsgi_app_t *app)
+{
+    return !slots->retired && strcmp(slots->name, app->name) == 0;
+}
+
 /* Finds the slots that the generation has already. @return how many application groups lack them. */
-static int apps_find(tsgi_group_t *group, tsgi_generation_t *generation)
+static int apps_find(tsgi_group_t *group, tsgi_generation_t *generation, suits_t suits)
 {
     int missing = 0;
     for (int i = 0; i < group->apps->nelts; i++) {
         tsgi_app_t *app = APR_ARRAY_IDX(group->apps, i, tsgi_app_t *);
-        app->slots =
-            apr_hash_get(generation->slots_by_name, app->name, APR_HASH_KEY_STRING);
-        missing += app->slots == NULL;
+        tsgi_slots_t *slots = generation->first_slots;
+        while (slots != NULL && !suits(slots, app)) {
+            slots = slots->next;
+        }
+        app->slots = slots;
+        missing += slots == NULL;
     }
     return missing;
 }
@@ -176,7 +212,7 @@ static const char *apps_attach(pass_t *pass, tsgi_group_t *group,
                                tsgi_generation_t *generation)
 {
     int nslots = (int)group->options.processes;
-    int missing = apps_find(group, generation);
+    int missing = apps_find(group, generation, suits_exactly);
     tsgi_slot_place_t place;
     const char *problem = NULL;
 
@@ -189,11 +225,13 @@ static const char *apps_attach(pass_t *pass, tsgi_group_t *group,
     for (int i = 0; i < group->apps->nelts; i++) {
         tsgi_app_t *app = APR_ARRAY_IDX(group->apps, i, tsgi_app_t *);
         if (app->slots == NULL && problem == NULL) {
-            problem = tsgi_slots_create(pass->p, generation, app->name, nslots, &place,
-                                        &app->slots);
+            problem =
+                tsgi_slots_create(pass->p, generation, app, nslots, &place, &app->slots);
         }
         if (app->slots != NULL) {
-            tsgi_slots_describe(app->slots, app);
+            app->slots->start = app->start;
+            app->slots->seen = 1;
+            app->slots->retired = 0;
         }
     }
     return problem;
@@ -271,7 +309,8 @@ static int group_keep_former(pass_t *pass, tsgi_group_t *group)
 {
     tsgi_generation_t *former = generation_find(pass->process, NULL, group->name);
     if (former == NULL ||
-        (group->apps->nelts > 0 && apps_find(group, former) == group->apps->nelts)) {
+        (group->apps->nelts > 0 &&
+         apps_find(group, former, suits_by_name) == group->apps->nelts)) {
         return 0;
     }
     for (tsgi_slots_t *slots = former->first_slots; slots != NULL; slots = slots->next) {
@@ -386,7 +425,8 @@ static void supervisors_bring_up(tsgi_process_t *process)
             continue;
         }
         if (g->supervisor->child.pid == 0) {
-            g->supervisor->quick_deaths = 0; /* The restart may well be the remedy. */
+            g->supervisor->quick_deaths = 0;
+            tsgi_outage_end(g->supervisor); /* The restart may well be the remedy. */
             tsgi_supervisor_start(g->supervisor);
         }
         else {
@@ -416,6 +456,7 @@ static void slots_sweep(tsgi_process_t *process, tsgi_generation_t *generation)
 static apr_time_t generation_tick(tsgi_process_t *process, tsgi_generation_t *generation,
                                   apr_time_t now)
 {
+    apr_time_t due = 0;
     switch (generation->state) {
     case TSGI_GEN_RUNNING:
         slots_sweep(process, generation);
@@ -425,12 +466,15 @@ static apr_time_t generation_tick(tsgi_process_t *process, tsgi_generation_t *ge
             now >= generation->retire_by) {
             tsgi_supervisor_drain(generation->supervisor);
         }
+        else {
+            due = generation->retire_by;
+        }
         break;
     case TSGI_GEN_DRAINING:
     case TSGI_GEN_DEAD:
         break;
     }
-    return tsgi_supervisor_tick(generation->supervisor, now);
+    return tsgi_timer_earlier(due, tsgi_supervisor_tick(generation->supervisor, now));
 }
 
 void tsgi_generation_tick(tsgi_process_t *process)
@@ -444,8 +488,8 @@ void tsgi_generation_tick(tsgi_process_t *process)
         if (g->state == TSGI_GEN_DEAD) {
             generation_free(process, g);
         }
-        else if (due != 0 && (next == 0 || due < next)) {
-            next = due;
+        else {
+            next = tsgi_timer_earlier(next, due);
         }
     }
     if (process->generations == NULL) {

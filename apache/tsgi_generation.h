@@ -12,6 +12,7 @@
 #include "tsgi_clock.h"
 #include "tsgi_config.h"
 #include "tsgi_error.h"
+#include "tsgi_outage.h"
 #include "tsgi_places.h"
 #include "tsgi_rows.h"
 #include "../native/wire/tsgi_wire.h"
@@ -42,8 +43,12 @@ typedef struct {
     apr_uint32_t *counts; /**< [columns * rows.count]: those of one slot lie together */
 } tsgi_load_t;
 
-/** The slots of one application group. */
+/**
+ * The slots of one application group with one list of scripts. Another list gets other slots: a worker
+ * knows its own list only, and Apache's old children go on with the one that they know.
+ */
 struct tsgi_slots_t {
+    apr_pool_t *pool; /**< its own */
     const char *name; /**< of the application group */
     tsgi_generation_t *generation;
     int nslots;
@@ -53,8 +58,7 @@ struct tsgi_slots_t {
     apr_uint32_t
         *own; /**< child only: [load.columns] of a child that found no free row */
 
-    /* The parent's: what the supervisor is told. Copies in their own pool, new at each restart. */
-    apr_pool_t *list_pool;
+    /* The parent's: what the supervisor is told. */
     apr_array_header_t *scripts; /**< const char * */
     int pattern;
     tsgi_start_t start;
@@ -85,8 +89,7 @@ struct tsgi_generation_t {
     unsigned char id[TSGI_GENERATION_SIZE];
     unsigned char secret[TSGI_SECRET_SIZE];
     tsgi_gen_state_t state;
-    apr_hash_t *slots_by_name; /**< application group → tsgi_slots_t * */
-    tsgi_slots_t *first_slots; /**< the same as a list, for walks */
+    tsgi_slots_t *first_slots; /**< of all application groups, in order */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
     apr_int64_t request_timeout; /**< 0 = none */
@@ -97,6 +100,7 @@ struct tsgi_generation_t {
     uid_t uid;                   /**< the workers' */
     /** Where children ask the supervisor how a worker died; see tsgi_inquest.h. */
     tsgi_socket_t inquest;
+    tsgi_outage_t *outage; /**< shared; never NULL */
     /* The rest is the parent's, see tsgi_generation.c */
     struct tsgi_supervisor_t *supervisor;
     server_rec *server; /**< whose log is the group's; of the configuration in force */
@@ -128,6 +132,11 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
  */
 int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
 
+/**
+ * Whether a group's process runs already with another configuration than this one. Parent, while the
+ * configuration is checked.
+ */
+int tsgi_generation_is_changed(const tsgi_group_t *group);
 /** The column of requests that wait for a slot: none has them in hand. */
 #define TSGI_LOAD_WAITING(slots) ((slots)->nslots)
 

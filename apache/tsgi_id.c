@@ -76,6 +76,8 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
 {
     put_number(hash, o->processes);
     put_number(hash, o->concurrency);
+    put_number(hash, o->max_upgrades);
+    put_number(hash, o->upgrade_idle_timeout);
     put_number(hash, o->umask);
     put_text(hash, o->home);
     put_list(hash, o->node_args);

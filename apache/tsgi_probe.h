@@ -2,7 +2,7 @@
 /**
  * @file tsgi_probe.h
  * Looks at files and at node through the eyes of a process group's user, so that root neither opens
- * nor executes what belongs to a user. Apache's parent, at `-t` and before the first start; blocks, but
+ * nor executes what belongs to a user. Apache's parent, at `-t`, before the first start, and for what a restart changes; blocks, but
  * never longer than TSGI_PROBE_SECONDS.
  */
 #ifndef TSGI_PROBE_H

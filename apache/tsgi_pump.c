@@ -20,6 +20,9 @@
  * by the clock, and the clock every so many rounds. */
 #define LOOK_AT_CLIENT apr_time_from_msec(500)
 #define ROUNDS_PER_LOOK 8
+/* What a tunnel receives at once: with what is buffered it stays below the 64 KiB from which on
+ * httpd's core filter would wait for the client. */
+#define TUNNEL_PIECE (32 * 1024)
 
 /* ---- failures ----------------------------------------------------------------------- */
 
@@ -85,7 +88,15 @@ static tsgi_step_t lost(tsgi_exchange_t *x, int error)
         return lost_unbegun(x, error);
     }
     x->error.os_error = error;
-    return tsgi_pump_fail(x, TSGI_FAIL_BEGUN);
+    switch (x->state) {
+    case TSGI_STATE_HALF:
+        return TSGI_STEP_DONE; /* the app has closed its end */
+    case TSGI_STATE_PASSED:
+    case TSGI_STATE_TUNNEL:
+        return tsgi_pump_fail(x, TSGI_FAIL_UPGRADE);
+    default:
+        return tsgi_pump_fail(x, TSGI_FAIL_BEGUN);
+    }
 }
 
 /* ---- waiting ------------------------------------------------------------------------ */
@@ -108,7 +119,8 @@ static long receive_now(tsgi_exchange_t *x, tsgi_step_t *step)
     if (x->spare == NULL) {
         x->spare = tsgi_reply_alloc(&x->reply);
     }
-    const size_t size = x->data_left < TSGI_HELD_MAX ? x->data_left : TSGI_HELD_MAX;
+    const size_t most = x->state >= TSGI_STATE_TUNNEL ? TUNNEL_PIECE : TSGI_HELD_MAX;
+    const size_t size = x->data_left < most ? x->data_left : most;
     const long n = tsgi_connection_read(connection, x->spare, size);
     if (n > 0) {
         x->idle_since = 0;
@@ -133,6 +145,22 @@ static tsgi_step_t received(tsgi_exchange_t *x, long n)
         return TSGI_STEP_MORE;
     }
     return n == -ENOMEM ? tsgi_pump_fail(x, TSGI_FAIL_MEMORY) : lost(x, (int)-n);
+}
+
+tsgi_step_t tsgi_pump_receive(tsgi_exchange_t *x, int *is_quiet)
+{
+    tsgi_step_t step;
+    const long n = receive_now(x, &step);
+    *is_quiet = n == -EAGAIN;
+    return step != TSGI_STEP_MORE || *is_quiet ? step : received(x, n);
+}
+
+void tsgi_pump_free_spare(tsgi_exchange_t *x)
+{
+    if (x->spare != NULL) {
+        apr_bucket_free(x->spare);
+        x->spare = NULL;
+    }
 }
 
 /*

@@ -2,8 +2,9 @@
 /**
  * @file tsgi_pump.h The inside of an exchange, shared by the files that move it:
  * tsgi_exchange.c (workers one after the other), tsgi_pump.c (waiting and receiving),
- * tsgi_frames.c (what the worker says) and tsgi_upload.c (what the client sends). The
- * thread of the request only. Nobody else includes this file.
+ * tsgi_frames.c (what the worker says), tsgi_upload.c (what the client sends), tsgi_upgrade.c
+ * (the client's descriptor) and tsgi_tunnel.c (after 101). The thread of the request only.
+ * Nobody else includes this file.
  */
 #ifndef TSGI_PUMP_H
 #define TSGI_PUMP_H
@@ -22,16 +23,19 @@ typedef enum {
     TSGI_STATE_SENDING, /* the head is not written whole: the app cannot have seen it */
     TSGI_STATE_SENT,    /* the head is written whole; nothing has come back */
     TSGI_STATE_BEGUN,   /* the app has it */
-    TSGI_STATE_HEAD,    /* the response head has come */
-    TSGI_STATE_DONE     /* the response is whole */
+    TSGI_STATE_PASSED, /* the worker has the client's descriptor: nothing can be answered */
+    TSGI_STATE_HEAD,   /* the response head has come */
+    TSGI_STATE_TUNNEL, /* it was 101: bytes both ways */
+    TSGI_STATE_HALF    /* and the app has ended its half */
 } tsgi_state_t;
 
 /** What a step of the pump came to. */
 typedef enum {
-    TSGI_STEP_MORE,  /* go on */
-    TSGI_STEP_DONE,  /* the response is whole */
-    TSGI_STEP_AGAIN, /* the app has not seen the request: another worker */
-    TSGI_STEP_FAIL   /* x->error says why */
+    TSGI_STEP_MORE,   /* go on */
+    TSGI_STEP_DONE,   /* the response is whole */
+    TSGI_STEP_SWITCH, /* the response is 101: the rest is a tunnel */
+    TSGI_STEP_AGAIN,  /* the app has not seen the request: another worker */
+    TSGI_STEP_FAIL    /* x->error says why */
 } tsgi_step_t;
 
 enum {
@@ -98,6 +102,13 @@ tsgi_step_t tsgi_pump_run(tsgi_exchange_t *x);
 tsgi_step_t tsgi_pump_fail(tsgi_exchange_t *x, tsgi_failure_t kind);
 /** For a failure of the output filters. @return TSGI_STEP_FAIL. */
 tsgi_step_t tsgi_pump_fail_output(tsgi_exchange_t *x, apr_status_t rv);
+/**
+ * Receives once, without waiting, for somebody who waits himself. *is_quiet: nothing was there.
+ * @return TSGI_STEP_DONE: the worker has ended a tunnel both ways.
+ */
+tsgi_step_t tsgi_pump_receive(tsgi_exchange_t *x, int *is_quiet);
+/** Gives back memory that is kept for the next piece of a response body. */
+void tsgi_pump_free_spare(tsgi_exchange_t *x);
 /** @return 1 if the worker must send STARTED before it calls the app. */
 int tsgi_pump_needs_started(const tsgi_exchange_t *x);
 
@@ -109,6 +120,19 @@ tsgi_step_t tsgi_frames_take(tsgi_exchange_t *x);
 void tsgi_frames_log_dropped(tsgi_exchange_t *x);
 /** After body bytes were passed on. @return TSGI_STEP_DONE if nothing more is wanted. */
 tsgi_step_t tsgi_frames_after_data(tsgi_exchange_t *x);
+
+/* ---- tsgi_upgrade.c ----------------------------------------------------------------- */
+
+/**
+ * The worker has asked for the client's descriptor: sends it, and lets go of httpd's own.
+ * @return TSGI_STEP_MORE: its answer follows, for the access log only.
+ */
+tsgi_step_t tsgi_upgrade_pass(tsgi_exchange_t *x);
+
+/* ---- tsgi_tunnel.c ------------------------------------------------------------------ */
+
+/** Sends the head 101, then bytes both ways until the end. Never TSGI_STEP_MORE. */
+tsgi_step_t tsgi_tunnel_run(tsgi_exchange_t *x);
 
 /* ---- tsgi_upload.c ------------------------------------------------------------------ */
 

@@ -2,6 +2,7 @@
 #include "tsgi_request.h"
 #include "tsgi_error.h"
 #include "tsgi_record.h"
+#include "tsgi_upgrade.h"
 
 #include "apr_lib.h"
 #include "apr_strings.h"
@@ -66,6 +67,7 @@ typedef struct {
     request_rec *r;
     int has_body, has_length; /* a body; one whose length is known */
     int passes_authorization;
+    int is_upgrade;
     const char *named; /* by Connection, beyond what is left out anyhow; NULL = nothing */
 } filter_t;
 
@@ -78,7 +80,7 @@ static int names_more(const char *value)
            ap_cstr_casecmp(value, "keep-alive, upgrade") != 0;
 }
 
-static int note_connection(filter_t *filter, const char *value)
+static void note_connection(filter_t *filter, const char *value)
 {
     if (names_more(value)) {
         filter->named =
@@ -86,7 +88,6 @@ static int note_connection(filter_t *filter, const char *value)
                 ? value
                 : apr_pstrcat(filter->r->pool, filter->named, ",", value, NULL);
     }
-    return 0;
 }
 
 /* @return 1 if the header goes to the worker. The switch by length spares most names
@@ -102,10 +103,11 @@ static int header_passes(filter_t *filter, const char *name, size_t length,
     case 6:
         return !NAME_IS("Expect") || filter->has_body;
     case 7:
-        return !NAME_IS("Upgrade");
+        return !NAME_IS("Upgrade") || filter->is_upgrade;
     case 10:
         if (NAME_IS("Connection")) {
-            return note_connection(filter, value);
+            note_connection(filter, value);
+            return filter->is_upgrade;
         }
         return !NAME_IS("Keep-Alive");
     case 13:
@@ -237,7 +239,7 @@ static int build_body(filter_t *filter, tsgi_request_t *out)
     apr_off_t value = -1;
 
     out->content_length = -1;
-    filter->has_body = has_body(r);
+    filter->has_body = !filter->is_upgrade && has_body(r);
     if (!filter->has_body) {
         out->content_length = length != NULL && strcmp(length, "0") == 0 ? 0 : -1;
         out->flags |= is_safe_without_started(r) ? 0 : TSGI_R_STARTED;
@@ -306,6 +308,8 @@ int tsgi_request_build(request_rec *r, const tsgi_route_t *route, tsgi_head_t *h
     out->remote_port = r->useragent_addr != NULL ? r->useragent_addr->port : 0;
     out->local_port =
         r->connection->local_addr != NULL ? r->connection->local_addr->port : 0;
+    out->flags |= tsgi_upgrade_flags(r);
+    filter.is_upgrade = (out->flags & TSGI_R_UPGRADE) != 0;
     const int status = build_body(&filter, out);
     if (status != OK) {
         return status;
@@ -374,6 +378,9 @@ long tsgi_request_write(request_rec *r, tsgi_head_t *head, tsgi_connection_t *co
         memcpy(auth.secret, secret, sizeof(auth.secret));
         tsgi_auth_encode(connection->out, &auth);
         at = TSGI_FRAME_HEADER + TSGI_AUTH_SIZE;
+    }
+    if (connection->minor == 0) {
+        head->request.flags &= ~(uint32_t)(TSGI_R_UPGRADE | TSGI_R_PASS); /* of 1.1 */
     }
     long n = encode_growing(head, connection, at);
     if ((n == TSGI_E_NAME || n == TSGI_E_TEXT) && !head->is_sane) {

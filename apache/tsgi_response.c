@@ -99,12 +99,18 @@ static const char *field_name(apr_pool_t *p, const tsgi_field_t *field)
                              : apr_pstrmemdup(p, field->name.data, field->name.len);
 }
 
+/* Upgrade is httpd's own, but in a response 101. */
+static int is_switch(const request_rec *r, const tsgi_str_t *name)
+{
+    return r->status == HTTP_SWITCHING_PROTOCOLS && NAME_IS("Upgrade");
+}
+
 static const char *set_header(tsgi_reply_t *reply, const tsgi_field_t *field)
 {
     request_rec *r = reply->r;
     const treatment_t treatment = treatment_of(&field->name);
 
-    if (treatment == HEADER_DROP) {
+    if (treatment == HEADER_DROP && !is_switch(r, &field->name)) {
         return NULL;
     }
     if (treatment == HEADER_LENGTH) {
@@ -421,6 +427,12 @@ const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, siz
 static void insert(tsgi_reply_t *reply, apr_bucket *bucket)
 {
     APR_BRIGADE_INSERT_TAIL(reply->bb, bucket);
+}
+
+apr_status_t tsgi_reply_pass(tsgi_reply_t *reply)
+{
+    reply->is_dirty = 0;
+    return pass(reply);
 }
 
 apr_status_t tsgi_reply_flush(tsgi_reply_t *reply)

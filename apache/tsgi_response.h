@@ -53,6 +53,8 @@ char *tsgi_reply_alloc(tsgi_reply_t *reply);
 apr_status_t tsgi_reply_adopt(tsgi_reply_t *reply, char *data, apr_size_t n);
 /** Takes the trailers of an END. @return NULL, or what is wrong with them. */
 const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, size_t n);
+/** Passes on what is held; the filters may keep it. */
+apr_status_t tsgi_reply_pass(tsgi_reply_t *reply);
 /** Sends all that is held to the client now. */
 apr_status_t tsgi_reply_flush(tsgi_reply_t *reply);
 /** @return 1 if the body is as long as the app's Content-Length said. */

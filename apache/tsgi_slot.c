@@ -298,8 +298,52 @@ static void list_append(tsgi_generation_t *generation, tsgi_slots_t *slots)
     *link = slots;
 }
 
+int tsgi_slots_serve(const tsgi_slots_t *slots, const tsgi_app_t *app)
+{
+    if (strcmp(slots->name, app->name) != 0 || slots->pattern != app->pattern ||
+        slots->scripts->nelts != app->scripts->nelts) {
+        return 0;
+    }
+    for (int i = 0; i < app->scripts->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(slots->scripts, i, const char *),
+                   APR_ARRAY_IDX(app->scripts, i, const char *)) != 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* In a pool of their own: lists come and go while the generation lives. */
+static tsgi_slots_t *slots_new(tsgi_generation_t *generation, const tsgi_app_t *app,
+                               int nslots)
+{
+    apr_pool_t *pool;
+    tsgi_slots_t *slots;
+
+    apr_pool_create(&pool, generation->pool);
+    apr_pool_tag(pool, "tsgi_slots");
+    slots = apr_pcalloc(pool, sizeof(*slots));
+    slots->pool = pool;
+    slots->name = apr_pstrdup(pool, app->name);
+    slots->generation = generation;
+    slots->nslots = nslots;
+    slots->row = -1;
+    slots->slots = apr_pcalloc(pool, sizeof(tsgi_slot_t) * (apr_size_t)nslots);
+    for (int i = 0; i < nslots; i++) {
+        slots->slots[i].index = i;
+        slots->slots[i].socket.listen_fd = slots->slots[i].socket.path_fd = -1;
+    }
+    slots->pattern = app->pattern;
+    slots->scripts = apr_array_make(pool, app->scripts->nelts, sizeof(char *));
+    for (int i = 0; i < app->scripts->nelts; i++) {
+        APR_ARRAY_PUSH(slots->scripts, const char *) =
+            apr_pstrdup(pool, APR_ARRAY_IDX(app->scripts, i, const char *));
+    }
+    return slots;
+}
+
 const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation,
-                              const char *name, int nslots,
+                              const tsgi_app_t *app, int nslots,
                               const tsgi_slot_place_t *place, tsgi_slots_t **result)
 {
     tsgi_slots_t *slots;
@@ -311,18 +355,7 @@ const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation,
             p, TSGI_LOGNO(0059) "processes=%d: expected a number from 1 to %d", nslots,
             TSGI_SLOTS_MAX);
     }
-    slots = apr_pcalloc(generation->pool, sizeof(*slots));
-    slots->name = apr_pstrdup(generation->pool, name);
-    slots->generation = generation;
-    slots->nslots = nslots;
-    slots->row = -1;
-    slots->slots =
-        apr_pcalloc(generation->pool, sizeof(tsgi_slot_t) * (apr_size_t)nslots);
-    for (int i = 0; i < nslots; i++) {
-        slots->slots[i].index = i;
-        slots->slots[i].socket.listen_fd = slots->slots[i].socket.path_fd = -1;
-    }
-    apr_hash_set(generation->slots_by_name, slots->name, APR_HASH_KEY_STRING, slots);
+    slots = slots_new(generation, app, nslots);
     list_append(generation, slots);
     problem = load_map(p, &slots->load, nslots);
     for (int i = 0; i < nslots && problem == NULL; i++) {
@@ -336,27 +369,6 @@ const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation,
     return NULL;
 }
 
-void tsgi_slots_describe(tsgi_slots_t *slots, const tsgi_app_t *app)
-{
-    if (slots->list_pool == NULL) {
-        apr_pool_create(&slots->list_pool, slots->generation->pool);
-        apr_pool_tag(slots->list_pool, "tsgi_list");
-    }
-    else {
-        apr_pool_clear(slots->list_pool);
-    }
-    slots->scripts =
-        apr_array_make(slots->list_pool, app->scripts->nelts, sizeof(char *));
-    for (int i = 0; i < app->scripts->nelts; i++) {
-        APR_ARRAY_PUSH(slots->scripts, const char *) =
-            apr_pstrdup(slots->list_pool, APR_ARRAY_IDX(app->scripts, i, const char *));
-    }
-    slots->pattern = app->pattern;
-    slots->start = app->start;
-    slots->seen = 1;
-    slots->retired = 0;
-}
-
 void tsgi_slots_destroy(tsgi_slots_t *slots)
 {
     tsgi_slots_t **link = &slots->generation->first_slots;
@@ -366,16 +378,11 @@ void tsgi_slots_destroy(tsgi_slots_t *slots)
     if (*link == slots) {
         *link = slots->next;
     }
-    apr_hash_set(slots->generation->slots_by_name, slots->name, APR_HASH_KEY_STRING,
-                 NULL);
     for (int i = 0; i < slots->nslots; i++) {
         tsgi_socket_close(&slots->slots[i].socket);
     }
     tsgi_rows_destroy(&slots->load.rows);
-    if (slots->list_pool != NULL) {
-        apr_pool_destroy(slots->list_pool);
-        slots->list_pool = NULL;
-    }
+    apr_pool_destroy(slots->pool);
 }
 
 /* Async-signal-safe. */

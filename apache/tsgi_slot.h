@@ -42,16 +42,17 @@ const char *tsgi_socket_open(apr_pool_t *p, tsgi_socket_t *self, int type,
 void tsgi_socket_close(tsgi_socket_t *self);
 
 /**
- * Makes the sockets of an application group and adds it to its generation. Parent only.
+ * Makes the sockets of an application group and adds it to its generation; what the supervisor is told
+ * is copied. Parent only.
  * @param slots NULL if it failed; then nothing is left open
  * @return NULL, or what is wrong (id, sentence, remedy), from p
  */
 const char *tsgi_slots_create(apr_pool_t *p, tsgi_generation_t *generation,
-                              const char *name, int nslots,
+                              const tsgi_app_t *app, int nslots,
                               const tsgi_slot_place_t *place, tsgi_slots_t **slots);
 
-/** Copies what the supervisor is told about the application group, for this start and later ones. */
-void tsgi_slots_describe(tsgi_slots_t *slots, const tsgi_app_t *app);
+/** @return 1 if these are slots of that application group, with the very same list of scripts. */
+int tsgi_slots_serve(const tsgi_slots_t *slots, const tsgi_app_t *app);
 
 /** Closes all of its fds, unmaps the counters, takes it out of its generation. Parent only. */
 void tsgi_slots_destroy(tsgi_slots_t *slots);

@@ -21,12 +21,12 @@
 
 static apr_status_t shared_unmap(void *data)
 {
-    return munmap(data, sizeof(tsgi_spawn_failure_t)) == 0 ? APR_SUCCESS : errno;
+    return munmap(data, TSGI_SPAWN_SHARED_SIZE) == 0 ? APR_SUCCESS : errno;
 }
 
-tsgi_spawn_failure_t *tsgi_spawn_shared(apr_pool_t *pool)
+void *tsgi_spawn_shared(apr_pool_t *pool)
 {
-    void *memory = mmap(NULL, sizeof(tsgi_spawn_failure_t), PROT_READ | PROT_WRITE,
+    void *memory = mmap(NULL, TSGI_SPAWN_SHARED_SIZE, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         return NULL;

@@ -50,8 +50,14 @@ typedef struct {
     int error; /**< errno */
 } tsgi_spawn_failure_t;
 
-/** @return a shared tsgi_spawn_failure_t, unmapped with the pool; NULL: no memory, see errno. */
-tsgi_spawn_failure_t *tsgi_spawn_shared(apr_pool_t *pool);
+/** What tsgi_spawn_shared() gives; the kernel gives whole pages anyhow. */
+#define TSGI_SPAWN_SHARED_SIZE 4096
+
+/**
+ * @return zeroed memory that this process shares with those it forks from now on, unmapped with the
+ * pool; NULL: no memory, see errno.
+ */
+void *tsgi_spawn_shared(apr_pool_t *pool);
 
 /** @return what the step was, for a log line. */
 const char *tsgi_spawn_step(int step);

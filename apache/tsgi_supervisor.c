@@ -15,6 +15,8 @@
 
 /* A supervisor that ends sooner than this after its start has died quickly. */
 #define QUICK_DEATH apr_time_from_sec(10)
+/* So many quick deaths in a row are no accident: requests do not wait for the next one. */
+#define OUTAGE_DEATHS 3
 #define BACKOFF_FIRST apr_time_from_msec(100)
 #define BACKOFF_MAX apr_time_from_sec(30)
 /* How long the parent waits for room in a command socket: while node boots, and later. */
@@ -154,6 +156,8 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     tsgi_message_add(message, tsgi_id_hex(p, generation->secret, TSGI_SECRET_SIZE));
     tsgi_message_add_number(message, "processes", o->processes);
     tsgi_message_add_number(message, "concurrency", o->concurrency);
+    tsgi_message_add_number(message, "max-upgrades", o->max_upgrades);
+    tsgi_message_add_number(message, "upgrade-idle-timeout", o->upgrade_idle_timeout);
     tsgi_message_add_number(message, "peer-uid", group->identity.socket_uid);
     tsgi_message_add_pair(message, "home", o->home);
     tsgi_message_add_pair(message, "node", group->node);
@@ -210,7 +214,8 @@ const char *tsgi_supervisor_create(apr_pool_t *p, tsgi_process_t *process,
             strerror(rv));
     }
     supervisor->failure = tsgi_spawn_shared(generation->pool);
-    if (supervisor->failure == NULL) {
+    generation->outage = tsgi_spawn_shared(generation->pool);
+    if (supervisor->failure == NULL || generation->outage == NULL) {
         return apr_psprintf(
             p,
             TSGI_LOGNO(0079) "no shared memory: %s; give the machine more "
@@ -333,6 +338,12 @@ static void note_death(tsgi_supervisor_t *supervisor, pid_t pid, int status)
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
     supervisor->due = now + wait;
     log_death(supervisor, pid, status, wait);
+    if (supervisor->failure->step != TSGI_SPAWN_OK) {
+        tsgi_outage_begin(supervisor, 63);
+    }
+    else if (supervisor->quick_deaths >= OUTAGE_DEATHS) {
+        tsgi_outage_begin(supervisor, 62);
+    }
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -451,6 +462,14 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor)
     }
 }
 
+/* Tells it to come to its end. One that somebody has stopped could not hear it. */
+static void end(tsgi_supervisor_t *supervisor, const char *verb,
+                apr_interval_time_t patience)
+{
+    kill(supervisor->child.pid, SIGCONT);
+    (void)tell(supervisor, verb, patience);
+}
+
 /*
  * Tells all of them to end, once. That is as soon as httpd begins to end its own children: those wait
  * for requests that only the workers can finish.
@@ -463,7 +482,7 @@ static void shutdown_begin(tsgi_process_t *process)
     process->shutdown_at = tsgi_clock_now();
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
         if (g->supervisor->child.pid != 0) {
-            (void)tell(g->supervisor, "shutdown", 0);
+            end(g->supervisor, "shutdown", 0);
         }
     }
 }
@@ -498,6 +517,7 @@ static void start_failed(tsgi_supervisor_t *supervisor, apr_status_t rv, const c
     }
     wait = tsgi_supervisor_backoff(supervisor->quick_deaths);
     supervisor->due = tsgi_clock_now() + wait;
+    tsgi_outage_begin(supervisor, 65);
     ap_log_error(APLOG_MARK, APLOG_ERR, rv, supervisor->generation->server,
                  TSGI_LOGNO(0065) "group %s: no supervisor can be started: %s; give "
                                   "httpd more processes and file "
@@ -565,7 +585,7 @@ void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor)
                                   "(pid %ld) finishes what "
                                   "is in hand",
                  generation->group, (long)supervisor->child.pid);
-    (void)tell(supervisor, "drain", SEND_LATER);
+    end(supervisor, "drain", SEND_LATER);
 }
 
 static void kill_late(tsgi_supervisor_t *supervisor)
@@ -587,7 +607,9 @@ apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now)
     if (supervisor->due != 0 && now >= supervisor->due) {
         tsgi_supervisor_start(supervisor);
     }
-    return supervisor->due;
+    return tsgi_timer_earlier(
+        supervisor->due,
+        tsgi_timer_earlier(supervisor->kill_at, tsgi_outage_tick(supervisor, now)));
 }
 
 /* @return 1 if it has ended. httpd's loop is over: nobody else waits for it. */

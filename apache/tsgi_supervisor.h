@@ -27,7 +27,8 @@ typedef struct tsgi_supervisor_t {
     apr_pool_t *watch_pool; /**< of its registration */
     int command_fd;         /**< −1: none */
     apr_time_t started;
-    apr_time_t due;     /**< start it then; 0 = not planned */
+    apr_time_t due; /**< start it then; 0 = not planned */
+    int is_out;     /**< an outage is on; the shared memory is for the children only */
     apr_time_t kill_at; /**< it was told to finish: SIGKILL then; 0 = it was not told */
     int is_successor;   /**< one of this generation has run before it */
     int quick_deaths;   /**< in a row, each within 10 s of its start */
@@ -51,7 +52,7 @@ void tsgi_supervisor_send_apps(tsgi_supervisor_t *supervisor);
 /** Tells it to finish what is in hand and to exit; it is killed when that takes too long. */
 void tsgi_supervisor_drain(tsgi_supervisor_t *supervisor);
 
-/** Does what is due. @return when it is to be started again, 0 = not planned. */
+/** Does what is due. @return when it has to be called again, 0 = never. */
 apr_time_t tsgi_supervisor_tick(tsgi_supervisor_t *supervisor, apr_time_t now);
 
 /** On exit of httpd: `shutdown` to all, waits for them, kills what is left. */

@@ -35,6 +35,14 @@ static void __attribute__((noreturn)) sleep_and_exit(apr_interval_time_t duratio
     _exit(0);
 }
 
+apr_time_t tsgi_timer_earlier(apr_time_t one, apr_time_t other)
+{
+    if (one == 0 || other == 0) {
+        return one != 0 ? one : other;
+    }
+    return one < other ? one : other;
+}
+
 void tsgi_timer_arm(tsgi_process_t *process, apr_time_t due)
 {
     tsgi_timer_t *timer = &process->timer;

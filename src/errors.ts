@@ -24,11 +24,11 @@ export const errorTable = {
   503: {
     text:
       'env-file {file} cannot be read by {user}: {reason}; ' +
-      'make it readable for that user. Next try in {seconds} s',
+      'make it readable for that user. {next}',
     status: 503,
   },
   504: {
-    text: 'worker {slot} of {application} could not be started: {reason}. Next try in {seconds} s',
+    text: 'worker {slot} of {application} could not be started: {reason}. {next}',
     status: 503,
   },
   505: {
@@ -40,7 +40,7 @@ export const errorTable = {
   506: {
     text:
       'worker {slot} of {application} (pid {pid}) ended before its app was ready: {how}; ' +
-      'scripts: {scripts}. Next try in {seconds} s',
+      'scripts: {scripts}. {next}',
     status: 503,
   },
   507: { text: 'worker {slot} of {application} (pid {pid}) ended: {how}; another is started' },
@@ -56,8 +56,8 @@ export const errorTable = {
   },
   512: {
     text:
-      'reload of {application} stopped at worker {slot}: the fresh worker did not get ready; ' +
-      'the old ones go on. Mend the app and reload again',
+      'reload of {application} stopped at worker {slot}: {reason}; ' +
+      'the old ones go on. Mend that and reload again',
   },
   513: { text: '{application}: {file} has changed; fresh workers take over' },
   514: {
@@ -100,6 +100,11 @@ export const errorTable = {
       'worker {slot} of {application} (pid {pid}) gave no sign of life for {seconds} s (deadlock-timeout) and is killed; ' +
       'scripts: {scripts}. Was it stopped (SIGSTOP), traced or frozen?',
     status: 503,
+  },
+  535: {
+    text:
+      'worker {slot} of {application} (pid {pid}) takes nothing new, since it got SIGTERM or its app closed ' +
+      'its server; it finishes what it has in hand, another is started',
   },
   540: {
     text:
@@ -246,6 +251,15 @@ export const errorTable = {
   731: {
     text: 'the worker did not finish within the {seconds} s that it had; requests that are cut off: {count}',
   },
+  750: {
+    text:
+      'an upgrade was answered 503: {most} connections have been taken over by the app, as many as ' +
+      'max-upgrades allows; raise it, or limit-files if the limit is a share of that',
+  },
+  751: {
+    text: 'an upgraded connection was closed: no byte moved for upgrade-idle-timeout ({seconds} s)',
+  },
+  752: { text: 'the connection of a client could not be taken over: {reason}' },
   790: {
     text: 'a connection to the worker was turned away, its user is none that may connect: {reason}',
   },

@@ -15,6 +15,12 @@ export const EVENT_CLOSE = 4;
 export const EVENT_DRAIN = 5;
 /** The response has been handed to the kernel whole, and the exchange is over. The id is dead from now on. */
 export const EVENT_FINISH = 6;
+/**
+ * Answers requestSocket(): the client's own descriptor, which is the receiver's from now on, stands
+ * behind the four ints that every event begins with; payload is a Buffer of what came of it already.
+ */
+export const EVENT_SOCKET = 7;
+export const SOCKET_FD = 4;
 
 /**
  * Layout of one event in `Channel.events`, an Int32Array. Each event begins with
@@ -45,3 +51,5 @@ export const FLAG_BODY = 0x02;
 export const FLAG_CHUNKED = 0x04;
 export const FLAG_EXPECT = 0x08;
 export const FLAG_STARTED = 0x10;
+export const FLAG_UPGRADE = 0x20;
+export const FLAG_PASS = 0x40;

@@ -76,7 +76,10 @@ export interface Channel {
   inform(id: number, status: number, headers: string): void;
   /**
    * The head. `headers`: `Name: value\r\n…`, latin1, validated by the caller; Connection,
-   * Keep-Alive, Transfer-Encoding, Proxy-Connection and Upgrade are dropped here. `body`: first
+   * Keep-Alive, Transfer-Encoding, Proxy-Connection and (but with status 101) Upgrade are dropped
+   * here. Status 101, without fin, begins a tunnel, if the request has FLAG_UPGRADE: from then on
+   * write() and EVENT_BODY are what goes to the client and comes from it, end() and EVENT_BODY_END
+   * the ends of the halves; EVENT_FINISH comes when both have ended. `body`: first
    * piece or undefined. `latin1` tells how a string is encoded. fin: the response is complete
    * with this call.
    * @returns bytes waiting to be written on this connection. After 64 KiB or more EVENT_DRAIN
@@ -111,6 +114,17 @@ export interface Channel {
    * at once, no event follows. @throws Error ERR_TSGI_STATE if anything but log() was sent for it.
    */
   refuse(id: number): void;
+  /**
+   * Asks for the client's own descriptor: EVENT_SOCKET follows, or EVENT_CLOSE. respond() with fin then
+   * tells what the app has answered, for the access log only.
+   * @returns false if Apache has not offered it (FLAG_PASS).
+   */
+  requestSocket(id: number): boolean;
+  /**
+   * Ends a tunnel both ways when what waits has left, or the exchange of a client that was handed
+   * over. The id is dead at once, no event follows.
+   */
+  hangUp(id: number): void;
   /** A line for this request's error log; level as in syslog(3). */
   log(id: number, level: number, text: string): void;
   /** Stop, or go on, reading this request's body. */

@@ -25,6 +25,8 @@ Napi::Function Channel::Define(Napi::Env env)
                            InstanceMethod<&Channel::JsEnd>("end"),
                            InstanceMethod<&Channel::JsAbort>("abort"),
                            InstanceMethod<&Channel::JsRefuse>("refuse"),
+                           InstanceMethod<&Channel::JsRequestSocket>("requestSocket"),
+                           InstanceMethod<&Channel::JsHangUp>("hangUp"),
                            InstanceMethod<&Channel::JsLog>("log"),
                            InstanceMethod<&Channel::JsPause>("pause"),
                            InstanceMethod<&Channel::JsResume>("resume"),

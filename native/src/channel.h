@@ -51,6 +51,8 @@ class Channel : public Napi::ObjectWrap<Channel>,
     void JsEnd(const Napi::CallbackInfo &info);
     void JsAbort(const Napi::CallbackInfo &info);
     void JsRefuse(const Napi::CallbackInfo &info);
+    Napi::Value JsRequestSocket(const Napi::CallbackInfo &info);
+    void JsHangUp(const Napi::CallbackInfo &info);
     void JsLog(const Napi::CallbackInfo &info);
     void JsPause(const Napi::CallbackInfo &info);
     void JsResume(const Napi::CallbackInfo &info);

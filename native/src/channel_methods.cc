@@ -48,10 +48,10 @@ bool Channel::ReadText(napi_value text, std::vector<char> *out)
 
 /* Fills fields_ from header text. */
 static bool Split(Napi::Env env, const std::vector<char> &text,
-                  std::vector<tsgi_field_t> *fields)
+                  std::vector<tsgi_field_t> *fields, bool keep_upgrade = false)
 {
     fields->clear();
-    if (SplitFields(text.data(), text.size(), fields)) {
+    if (SplitFields(text.data(), text.size(), keep_upgrade, fields)) {
         return true;
     }
     ThrowTypeError(env, "ERR_INVALID_CHAR",
@@ -92,7 +92,8 @@ bool Channel::ReadHead(const Napi::CallbackInfo &info, size_t headers_at, bool h
     }
     reason_.clear();
     if ((has_reason && !ReadText(info[2], &reason_)) ||
-        !ReadText(info[headers_at], &text_) || !Split(info.Env(), text_, &fields_)) {
+        !ReadText(info[headers_at], &text_) ||
+        !Split(info.Env(), text_, &fields_, status == 101)) {
         return false;
     }
     head->status = static_cast<uint16_t>(status);
@@ -188,7 +189,8 @@ Napi::Value Channel::JsRespond(const Napi::CallbackInfo &info)
     if (connection == nullptr) {
         return WaitingOf(env, connection);
     }
-    if (connection->answer() != Connection::Answer::None) {
+    if (connection->answer() != Connection::Answer::None ||
+        connection->state() == Connection::State::Awaiting) {
         ThrowState(env, "respond: the response has begun already");
         return env.Undefined();
     }
@@ -337,6 +339,21 @@ void Channel::JsRefuse(const Napi::CallbackInfo &info)
     Connection *connection = Find(info[0]);
     if (connection != nullptr && !connection->Refuse()) {
         ThrowState(info.Env(), "refuse: the request was begun already");
+    }
+}
+
+Napi::Value Channel::JsRequestSocket(const Napi::CallbackInfo &info)
+{
+    Connection *connection = Find(info[0]);
+    return Napi::Boolean::New(info.Env(),
+                              connection != nullptr && connection->RequestSocket());
+}
+
+void Channel::JsHangUp(const Napi::CallbackInfo &info)
+{
+    Connection *connection = Find(info[0]);
+    if (connection != nullptr) {
+        connection->HangUp();
     }
 }
 

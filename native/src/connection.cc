@@ -103,6 +103,7 @@ void Connection::Close()
         poll_.Close(); /* before the descriptor, which libuv takes out of its set */
     }
     fd_.Reset();
+    passed_.Reset();
     output_.Clear();
     server_->Gone(this);
 }
@@ -114,11 +115,12 @@ void Connection::EndExchange()
     last_use = server_->NextUse();
     id_ = 0;
     answer_ = Answer::None;
+    upgrade_ = Upgrade::None;
     begun_ = was_high_ = false;
     if (state_ == State::Receiving) {
         state_ = State::Discarding;
     }
-    else if (state_ == State::Received) {
+    else if (state_ == State::Received || state_ == State::Awaiting) {
         state_ = State::Idle;
     }
     if (paused_) {
@@ -150,6 +152,30 @@ bool Connection::Refuse()
     EndExchange();
     AppendEmpty(TSGI_T_REFUSED);
     return true;
+}
+
+bool Connection::RequestSocket()
+{
+    if (state_ != State::Received || upgrade_ != Upgrade::Offered ||
+        answer_ != Answer::None) {
+        return false;
+    }
+    begun_ = true;
+    state_ = State::Awaiting;
+    AppendEmpty(TSGI_T_UPGRADE);
+    return true;
+}
+
+void Connection::HangUp()
+{
+    const bool is_open = upgrade_ == Upgrade::Tunnel && answer_ != Answer::Ended;
+    EndExchange();
+    state_ = State::Closing;
+    if (is_open) {
+        AppendEmpty(TSGI_T_END);
+    }
+    UpdatePoll();
+    Flush();
 }
 
 void Connection::Abort(uint16_t code, const char *text, size_t n)

@@ -11,6 +11,10 @@
  *   Receiving   body comes in        BODY_END         -> Received
  *                                    response written -> Discarding
  *   Received    request complete     response written -> Idle
+ *                                    UPGRADE sent     -> Awaiting
+ *                                    101 written      -> Receiving
+ *   Awaiting    the client's descriptor is to come
+ *                                    SOCKET           -> Received
  *   Discarding  response over, the rest of the body is thrown away
  *                                    BODY_END         -> Idle
  *   Closing     a last frame (ABORT) is to be written; then Closed
@@ -18,7 +22,8 @@
  *
  * A violation by the peer, an error or the end of the stream leads to Closed from
  * everywhere. An exchange (with an id) exists from REQUEST until its response has been
- * written, or until Closed. Loop thread only.
+ * written, or until Closed. That of a tunnel, which begins with the response 101, also
+ * exists until the client has ended its half. Loop thread only.
  */
 #ifndef TSGI_CONNECTION_H
 #define TSGI_CONNECTION_H
@@ -97,15 +102,33 @@ class Connection {
      * @return false if it was begun: then nothing happens.
      */
     bool Refuse();
+    /** UPGRADE: Apache is to send the client's descriptor. @return false: it did not offer. */
+    bool RequestSocket();
+    /**
+     * Ends a tunnel both ways, or an exchange whose client was handed over: gone without an
+     * event; closes when what waits is written.
+     */
+    void HangUp();
     /** ABORT, and the exchange is gone without an event; closes when it is written. */
     void Abort(uint16_t code, const char *text, size_t n);
     void SetPaused(bool paused);
     /** Bytes that wait; remembers that the app was told to pause. */
     size_t Waiting();
 
-    enum class State { Greeting, Idle, Receiving, Received, Discarding, Closing, Closed };
+    enum class State {
+        Greeting,
+        Idle,
+        Receiving,
+        Received,
+        Awaiting,
+        Discarding,
+        Closing,
+        Closed
+    };
     /** How far the response of the exchange is. */
     enum class Answer { None, Head, Ended };
+    /** What has become of the client's wish for another protocol. */
+    enum class Upgrade { None, Asked, Offered, Passed, Tunnel };
 
     State state() const
     {
@@ -159,6 +182,13 @@ class Connection {
                        EventBatch *batch);
     void HandleBodyEnd(const tsgi_frame_t &frame, const uint8_t *payload,
                        EventBatch *batch);
+    void HandleSocket(const tsgi_frame_t &frame, const uint8_t *payload,
+                      EventBatch *batch);
+    ssize_t Receive(uint8_t *buffer, size_t size);
+    ssize_t ReceiveSocket(uint8_t *buffer, size_t size);
+    void KeepOnly(const uint8_t *descriptors, size_t count);
+    bool TakesBody() const;
+    bool BeginsTunnel(uint16_t status, bool fin) const;
     void TakeBody(const uint8_t *p, size_t n, EventBatch *batch);
     void Violate(const char *what);
     void OutOfMemory();
@@ -176,6 +206,8 @@ class Connection {
     int polled_ = 0;
     State state_ = State::Greeting;
     Answer answer_ = Answer::None;
+    Upgrade upgrade_ = Upgrade::None;
+    Fd passed_;      /**< came, but its SOCKET not yet whole */
     int32_t id_ = 0; /**< of the exchange, 0 = none */
     bool paused_ = false;
     bool expects_ = false;     /**< Expect: 100-continue, and CONTINUE was not sent yet */

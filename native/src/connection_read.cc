@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 #include "connection.h"
@@ -21,7 +22,7 @@ void Connection::Read(EventBatch *batch)
     std::vector<uint8_t> &buffer = server_->read_buffer();
     ssize_t n;
     do {
-        n = recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        n = Receive(buffer.data(), buffer.size());
     } while (n < 0 && errno == EINTR);
     if (n > 0) {
         Decode(buffer.data(), static_cast<size_t>(n), batch);
@@ -30,6 +31,55 @@ void Connection::Read(EventBatch *batch)
         Close();
     }
     UpdatePoll(); /* after an error libuv has stopped polling */
+}
+
+/* Descriptors that nobody asked for are closed by the kernel: there is no room for them. */
+ssize_t Connection::Receive(uint8_t *buffer, size_t size)
+{
+    return state_ == State::Awaiting ? ReceiveSocket(buffer, size)
+                                     : recv(fd_.get(), buffer, size, MSG_DONTWAIT);
+}
+
+ssize_t Connection::ReceiveSocket(uint8_t *buffer, size_t size)
+{
+    union {
+        struct cmsghdr aligned;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {};
+    struct iovec data = {buffer, size};
+    struct msghdr message = {};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof(control.bytes);
+    const ssize_t n = recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n <= 0) {
+        return n;
+    }
+    const struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    if (rights != nullptr && rights->cmsg_level == SOL_SOCKET &&
+        rights->cmsg_type == SCM_RIGHTS) {
+        KeepOnly(CMSG_DATA(rights), (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    }
+    if ((message.msg_flags & MSG_CTRUNC) != 0) {
+        passed_.Reset();
+        server_->Log(kLogResources, "the descriptor of a client could not be received");
+    }
+    return n;
+}
+
+/* Takes the descriptor if it is the only one that has come; else all are closed. */
+void Connection::KeepOnly(const uint8_t *descriptors, size_t count)
+{
+    const bool is_first = !passed_;
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, descriptors + i * sizeof(int), sizeof(fd));
+        passed_.Reset(fd);
+    }
+    if (count != 1 || !is_first) {
+        passed_.Reset();
+    }
 }
 
 void Connection::Decode(const uint8_t *p, size_t n, EventBatch *batch)
@@ -126,6 +176,9 @@ bool Connection::Admit(const tsgi_frame_t &frame)
     case State::Discarding:
         is_legal = frame.type == TSGI_T_BODY || frame.type == TSGI_T_BODY_END;
         break;
+    case State::Awaiting:
+        is_legal = frame.type == TSGI_T_SOCKET;
+        break;
     case State::Received:
     case State::Closing:
     case State::Closed:
@@ -147,6 +200,9 @@ void Connection::Handle(const tsgi_frame_t &frame, const uint8_t *payload,
         break;
     case TSGI_T_REQUEST:
         HandleRequest(frame, payload, batch);
+        break;
+    case TSGI_T_SOCKET:
+        HandleSocket(frame, payload, batch);
         break;
     default: /* BODY_END: nothing else passes Admit() */
         HandleBodyEnd(frame, payload, batch);
@@ -205,12 +261,46 @@ void Connection::HandleRequest(const tsgi_frame_t &frame, const uint8_t *payload
     }
     id_ = server_->exchanges().Begin(this);
     expects_ = (request.flags & TSGI_R_EXPECT) != 0;
+    upgrade_ = (request.flags & TSGI_R_PASS) != 0      ? Upgrade::Offered
+               : (request.flags & TSGI_R_UPGRADE) != 0 ? Upgrade::Asked
+                                                       : Upgrade::None;
     batch->AddRequest(id_, payload, frame.length, request, headers, vars);
+}
+
+/* Whether it is a connected stream socket, which is all that an app can be given. */
+static bool IsClientSocket(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(peer);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+           type == SOCK_STREAM &&
+           (getpeername(fd, reinterpret_cast<struct sockaddr *>(&peer), &length) == 0 ||
+            errno == ENOTCONN); /* the client has gone again */
+}
+
+void Connection::HandleSocket(const tsgi_frame_t &frame, const uint8_t *payload,
+                              EventBatch *batch)
+{
+    if (!passed_ || !IsClientSocket(passed_.get())) {
+        Violate("SOCKET without the one descriptor of a client");
+        return;
+    }
+    state_ = State::Received;
+    upgrade_ = Upgrade::Passed;
+    batch->AddSocket(id_, passed_.Release(), payload, frame.length);
+}
+
+/* Bytes that come in are for the app: also when it has ended its half of a tunnel. */
+bool Connection::TakesBody() const
+{
+    return answer_ != Answer::Ended || upgrade_ == Upgrade::Tunnel;
 }
 
 void Connection::TakeBody(const uint8_t *p, size_t n, EventBatch *batch)
 {
-    if (state_ == State::Receiving && answer_ != Answer::Ended) {
+    if (state_ == State::Receiving && TakesBody()) {
         batch->AddBody(id_, p, n);
     }
 }
@@ -229,8 +319,11 @@ void Connection::HandleBodyEnd(const tsgi_frame_t &frame, const uint8_t *payload
         return;
     }
     state_ = State::Received;
-    if (answer_ != Answer::Ended) {
+    if (TakesBody()) {
         batch->AddBodyEnd(id_, JoinFields(trailers));
+    }
+    if (answer_ == Answer::Ended && output_.empty()) {
+        AfterWrite(); /* a tunnel whose other half has ended before */
     }
 }
 

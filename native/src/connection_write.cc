@@ -75,7 +75,8 @@ void Connection::AfterWrite()
             Close();
             return;
         }
-        if (answer_ == Answer::Ended) {
+        const bool is_half = upgrade_ == Upgrade::Tunnel && state_ == State::Receiving;
+        if (answer_ == Answer::Ended && !is_half) {
             server_->Later(kEventFinish, id_);
             EndExchange();
             return;
@@ -151,9 +152,20 @@ bool Connection::SendStarted()
     return false;
 }
 
+/* A head with this status hands the connection over to the app. */
+bool Connection::BeginsTunnel(uint16_t status, bool fin) const
+{
+    return status == 101 && !fin && state_ == State::Received &&
+           (upgrade_ == Upgrade::Asked || upgrade_ == Upgrade::Offered);
+}
+
 int Connection::AppendHead(uint8_t type, bool fin, const tsgi_response_t &head,
                            const std::vector<tsgi_field_t> &fields)
 {
+    const bool is_tunnel = BeginsTunnel(head.status, fin);
+    if (head.status == 101 && !is_tunnel && upgrade_ != Upgrade::Passed) {
+        return TSGI_E_VALUE;
+    }
     const size_t most =
         TSGI_FRAME_HEADER + 4 + 5 + head.reason.len + MaxEncodedSize(fields);
     uint8_t *p = output_.Reserve(most);
@@ -170,6 +182,11 @@ int Connection::AppendHead(uint8_t type, bool fin, const tsgi_response_t &head,
     begun_ = true;
     if (type == TSGI_T_RESPONSE) {
         answer_ = Answer::Head;
+    }
+    if (is_tunnel) {
+        upgrade_ = Upgrade::Tunnel;
+        state_ = State::Receiving;
+        server_->exchanges().Detach(id_);
     }
     Committed();
     return 0;

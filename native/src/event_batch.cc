@@ -8,6 +8,7 @@ namespace tsgi {
 
 /* Ints before the first header of a REQUEST: see REQ_* in src/native.ts. */
 static constexpr size_t kPlainInts = 4;
+static constexpr size_t kSocketInts = 5;
 static constexpr size_t kRequestInts = 16 + 2 * TSGI_S_COUNT;
 static constexpr size_t kHeaderInts = 5;
 static constexpr size_t kVarInts = 4;
@@ -150,6 +151,16 @@ void EventBatch::AddBodyEnd(int32_t id, const std::string &trailers)
     }
     ints_.insert(ints_.end(),
                  {kEventBodyEnd, id, AddPayload(text, trailers.size()), kPlainInts});
+    count_++;
+}
+
+void EventBatch::AddSocket(int32_t id, int fd, const uint8_t *bytes, size_t n)
+{
+    napi_value buffer = nullptr;
+    if (napi_create_buffer_copy(env_, n, bytes, nullptr, &buffer) != napi_ok) {
+        buffer = nullptr;
+    }
+    ints_.insert(ints_.end(), {kEventSocket, id, AddPayload(buffer, n), kSocketInts, fd});
     count_++;
 }
 

@@ -28,6 +28,7 @@ enum EventKind : int32_t {
     kEventClose = 4,
     kEventDrain = 5,
     kEventFinish = 6,
+    kEventSocket = 7,
 };
 
 class EventBatch {
@@ -42,6 +43,8 @@ class EventBatch {
                     const tsgi_request_t &request, tsgi_fields_t headers,
                     tsgi_fields_t vars);
     void AddBody(int32_t id, const uint8_t *bytes, size_t n);
+    /** The descriptor is JavaScript's from now on. */
+    void AddSocket(int32_t id, int fd, const uint8_t *bytes, size_t n);
     void AddBodyEnd(int32_t id, const std::string &trailers);
     /** DRAIN, FINISH, CLOSE. */
     void AddPlain(EventKind kind, int32_t id);

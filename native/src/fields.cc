@@ -33,7 +33,8 @@ static bool IsSpace(char c)
     return c == ' ' || c == '\t';
 }
 
-bool SplitFields(const char *text, size_t n, std::vector<tsgi_field_t> *out)
+bool SplitFields(const char *text, size_t n, bool keep_upgrade,
+                 std::vector<tsgi_field_t> *out)
 {
     const char *const end = text + n;
     while (text < end) {
@@ -56,7 +57,8 @@ bool SplitFields(const char *text, size_t n, std::vector<tsgi_field_t> *out)
         while (value_end > value && IsSpace(value_end[-1])) {
             value_end--;
         }
-        if (!IsHopByHop(text, name_length)) {
+        if (!IsHopByHop(text, name_length) ||
+            (keep_upgrade && Is(text, name_length, "upgrade"))) {
             tsgi_field_t field = {};
             field.name = {text, static_cast<uint32_t>(name_length)};
             field.value = {value, static_cast<uint32_t>(value_end - value)};

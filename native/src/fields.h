@@ -18,11 +18,13 @@ namespace tsgi {
 /**
  * Splits `Name: value\r\n` lines. Fields are views into the text. What concerns one
  * connection only (Connection, Keep-Alive, Proxy-Connection, Transfer-Encoding, Upgrade)
- * is left out: Apache's connection to its client is another one.
+ * is left out: Apache's connection to its client is another one. But Upgrade stays with
+ * keep_upgrade: in a response 101 it says what the client's connection becomes.
  * Names and values are not checked here, the encoder of the wire does that.
  * @return false if a line has no colon or does not end with CRLF.
  */
-bool SplitFields(const char *text, size_t n, std::vector<tsgi_field_t> *out);
+bool SplitFields(const char *text, size_t n, bool keep_upgrade,
+                 std::vector<tsgi_field_t> *out);
 
 /** Most bytes that these fields take up on the wire. */
 size_t MaxEncodedSize(const std::vector<tsgi_field_t> &fields);

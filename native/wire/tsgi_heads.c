@@ -13,7 +13,8 @@
 #define RESPONSE_FIXED 4
 #define TRAILERS_FIXED 2
 #define REQUEST_FLAGS                                                                    \
-    (TSGI_R_TLS | TSGI_R_BODY | TSGI_R_CHUNKED | TSGI_R_EXPECT | TSGI_R_STARTED)
+    (TSGI_R_TLS | TSGI_R_BODY | TSGI_R_CHUNKED | TSGI_R_EXPECT | TSGI_R_STARTED |        \
+     TSGI_R_UPGRADE | TSGI_R_PASS)
 
 /* First byte of a length: below MARK16 the length itself, else what follows it. */
 #define MARK16 254
@@ -359,6 +360,8 @@ static int check_request(const tsgi_request_t *request)
     }
     const int has_body = (request->flags & TSGI_R_BODY) != 0;
     const int is_chunked = (request->flags & TSGI_R_CHUNKED) != 0;
+    const int is_upgrade = (request->flags & TSGI_R_UPGRADE) != 0;
+    const int is_passable = (request->flags & TSGI_R_PASS) != 0;
     const int is_good =
         (request->flags & ~(uint32_t)REQUEST_FLAGS) == 0 && s[TSGI_S_URI].len > 0 &&
         request->mount_length <= s[TSGI_S_URI].len && s[TSGI_S_SCRIPT].len > 0 &&
@@ -366,6 +369,7 @@ static int check_request(const tsgi_request_t *request)
         (str_is(&s[TSGI_S_SCHEME], "http") || str_is(&s[TSGI_S_SCHEME], "https")) &&
         request->content_length >= -1 && (has_body || request->content_length <= 0) &&
         (!is_chunked || (has_body && request->content_length == -1)) &&
+        (!is_upgrade || !has_body) && (!is_passable || is_upgrade) &&
         request->http_major <= 9 && request->http_minor <= 9;
     return is_good ? 0 : TSGI_E_VALUE;
 }
@@ -480,7 +484,8 @@ static int check_response(uint8_t type, const tsgi_response_t *response)
 {
     const unsigned low = type == TSGI_T_INFORM ? 102 : 200;
     const unsigned high = type == TSGI_T_INFORM ? 199 : 999;
-    if (response->status < low || response->status > high) {
+    const int is_switch = type == TSGI_T_RESPONSE && response->status == 101;
+    if (!is_switch && (response->status < low || response->status > high)) {
         return TSGI_E_VALUE;
     }
     const tsgi_str_t *reason = &response->reason;

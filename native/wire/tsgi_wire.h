@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 #define TSGI_WIRE_MAJOR 1
-#define TSGI_WIRE_MINOR 0
+#define TSGI_WIRE_MINOR 1
 
 /** Bytes before each payload: u32 length of the payload, u8 type, u8 flags, u16 zero. */
 #define TSGI_FRAME_HEADER 8
@@ -33,6 +33,7 @@ extern "C" {
 #define TSGI_MAX_REQUEST 1048576 /* 1 MiB */
 #define TSGI_MAX_RESPONSE 262144 /* 256 KiB */
 #define TSGI_MAX_DATA 262144
+#define TSGI_MAX_SOCKET 65536
 #define TSGI_MAX_TRAILERS 65536
 #define TSGI_MAX_TEXT 8192
 /** Most headers (or variables) in one list. */
@@ -44,6 +45,9 @@ enum {
     TSGI_T_REQUEST = 0x02,  /**< Apache: request head; FIN = the request has no body */
     TSGI_T_BODY = 0x03,     /**< Apache: a piece of the request body, not empty */
     TSGI_T_BODY_END = 0x04, /**< Apache: end of the body; trailer list or empty */
+    /** Apache, since 1.1: answers UPGRADE; what the client has sent already. The client's
+     *  descriptor travels with its first byte. */
+    TSGI_T_SOCKET = 0x05,
 
     TSGI_T_HELLO = 0x41,    /**< worker, first frame on every connection */
     TSGI_T_STARTED = 0x42,  /**< worker: the app is about to be called */
@@ -53,12 +57,12 @@ enum {
     TSGI_T_DATA = 0x46,  /**< worker: a piece of the body; FIN = the last, may be empty */
     TSGI_T_END = 0x47,   /**< worker: end of the response; trailer list or empty */
     TSGI_T_ABORT = 0x48, /**< worker: the response cannot be finished; id, text */
-    TSGI_T_LOG = 0x4A,   /**< worker: text for the request's error log; level, text */
+    TSGI_T_UPGRADE = 0x49, /**< worker, since 1.1: asks for the client's descriptor */
+    TSGI_T_LOG = 0x4A,     /**< worker: text for the request's error log; level, text */
     TSGI_T_REFUSED = 0x4B, /**< worker: this request was not and will not be begun */
     /** worker, at any time after HELLO: takes no new request on this connection. The one in
      *  hand goes on; a REQUEST that crosses this is answered REFUSED. */
     TSGI_T_GOAWAY = 0x4C,
-    /* 0x49 is kept for UPGRADE */
     TSGI_T_UNAVAILABLE = 0x4D /**< supervisor, instead of HELLO: id, retry-after */
 };
 
@@ -182,7 +186,9 @@ enum {
     TSGI_R_BODY = 0x02,    /**< BODY frames may follow (the head's FIN is clear) */
     TSGI_R_CHUNKED = 0x04, /**< the client sent the body without Content-Length */
     TSGI_R_EXPECT = 0x08,  /**< Expect: 100-continue: BODY is sent only after CONTINUE */
-    TSGI_R_STARTED = 0x10  /**< STARTED must have been sent before the app is called */
+    TSGI_R_STARTED = 0x10, /**< STARTED must have been sent before the app is called */
+    TSGI_R_UPGRADE = 0x20, /**< since 1.1: the client asks for another protocol */
+    TSGI_R_PASS = 0x40     /**< since 1.1: UPGRADE may ask for the client's descriptor */
 };
 
 /**
@@ -210,7 +216,8 @@ size_t tsgi_request_size(const tsgi_request_t *request, const tsgi_field_t *head
  * Checks all that tsgi_request_decode() checks: header names are tokens, names of
  * variables 1..TSGI_MAX_TEXT bytes without "=", CR, LF and NUL; the scheme is "http" or
  * "https", the script an absolute path, the URI not empty; CHUNKED has a body and no
- * content_length; without a body content_length is -1 or 0. CR and LF may
+ * content_length; without a body content_length is -1 or 0; UPGRADE has no body, PASS only
+ * comes with it. CR and LF may
  * stand in SCRIPT, SCRIPT_NAME, PATH_INFO, QUERY, DOCUMENT_ROOT and REMOTE_USER only
  * (Apache decodes %0A), NUL nowhere.
  * @return bytes written; TSGI_E_SPACE (cap), TSGI_E_SIZE (over TSGI_MAX_REQUEST),
@@ -240,7 +247,9 @@ int tsgi_request_decode(const uint8_t *payload, size_t n, tsgi_request_t *out,
 /* ---- RESPONSE, INFORM, END, BODY_END ---------------------------------------------- */
 
 typedef struct {
-    uint16_t status;   /**< 200..999 for RESPONSE, 102..199 for INFORM */
+    /** RESPONSE: 200..999, or 101, which only a request with TSGI_R_UPGRADE may get (that is
+     *  left to the caller); INFORM: 102..199 */
+    uint16_t status;
     tsgi_str_t reason; /**< may be empty; no CR, LF, NUL */
 } tsgi_response_t;
 

@@ -27,6 +27,10 @@ export interface HostOptions {
   /** More than one worker serves the application group. */
   readonly multiprocess: boolean;
   readonly resolve: Resolve;
+  /** Most connections that apps have taken over at once; 0: as many as the process can bear. */
+  readonly maxUpgrades: number;
+  /** How long no byte may move on one of them; 0: for ever. */
+  readonly upgradeIdleTimeoutMs: number;
   /** A line for the error log that belongs to no request. Level as in syslog(3). */
   log(level: number, text: string): void;
 }

@@ -11,6 +11,7 @@ import { FLAG_EXPECT } from '../events.ts';
 import type { Channel, NativeAddon } from '../native.ts';
 import type { HostOptions } from './app.ts';
 import type { Head } from './head.ts';
+import type { Upgrades } from './upgrades.ts';
 import { S_REQUEST_ID } from './head.ts';
 
 /** From here on `write` says "wait for drain". The channel tells when it is below its low mark. */
@@ -26,6 +27,7 @@ export interface HostContext {
   readonly native: NativeAddon;
   readonly channel: Channel;
   readonly options: HostOptions;
+  readonly upgrades: Upgrades;
   /** The exchange's id is dead; nothing more will be told about it. */
   forget(id: number): void;
 }
@@ -70,6 +72,9 @@ export abstract class Exchange extends AsyncResource {
   takeClose(): void {
     this.#leave();
   }
+
+  /** The client's own descriptor has come, for who has asked for it; it is his from now on. */
+  takeSocket?(fd: number, received: Buffer): void;
 
   /** The request is whole and its app has sent no head: request-timeout runs. */
   abstract get isAnswerDue(): boolean;

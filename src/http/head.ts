@@ -4,7 +4,9 @@
  */
 import {
   FLAG_BODY,
+  FLAG_PASS,
   FLAG_TLS,
+  FLAG_UPGRADE,
   REQ_CONTENT_LENGTH_HIGH,
   REQ_CONTENT_LENGTH_LOW,
   REQ_FIELDS,
@@ -106,6 +108,16 @@ export class Head {
 
   get hasBody(): boolean {
     return (this.flags & FLAG_BODY) !== 0;
+  }
+
+  /** The client asks for another protocol. */
+  get isUpgrade(): boolean {
+    return (this.flags & FLAG_UPGRADE) !== 0;
+  }
+
+  /** Apache can hand over the client's own descriptor. */
+  get isPassable(): boolean {
+    return (this.flags & FLAG_PASS) !== 0;
   }
 
   get isTls(): boolean {

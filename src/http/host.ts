@@ -3,6 +3,7 @@
  * app inside its own asynchronous scope.
  */
 import { errorLine, TsgiError } from '../errors.ts';
+import { closeSync } from 'node:fs';
 import {
   EVENT_BODY,
   EVENT_BODY_END,
@@ -10,7 +11,9 @@ import {
   EVENT_DRAIN,
   EVENT_FINISH,
   EVENT_REQUEST,
+  EVENT_SOCKET,
   FLAG_STARTED,
+  SOCKET_FD,
 } from '../events.ts';
 import type { Channel, NativeAddon } from '../native.ts';
 import type { App, HostOptions } from './app.ts';
@@ -24,6 +27,8 @@ import { Head, S_SCRIPT } from './head.ts';
 import { NodeExchange } from './request.ts';
 import { installResponseHooks } from './response.ts';
 import { ExchangeTable } from './table.ts';
+import { upgradeOf } from './upgrade.ts';
+import { Upgrades } from './upgrades.ts';
 
 /** Levels of syslog(3). */
 const LEVEL_WARNING = 4;
@@ -77,6 +82,7 @@ export class Host implements HostContext {
   readonly native: NativeAddon;
   readonly options: HostOptions;
   readonly channel: Channel;
+  readonly upgrades: Upgrades;
   readonly #exchanges = new ExchangeTable();
   readonly #deadlines = new Deadlines(this.#exchanges, (exchange) => {
     this.#expire(exchange);
@@ -92,6 +98,9 @@ export class Host implements HostContext {
     installFacts();
     this.native = native;
     this.options = options;
+    this.upgrades = new Upgrades(options, () => {
+      this.#checkDrained();
+    });
     const { fd, generation, secret, concurrency, peerUid } = options;
     this.channel = new native.Channel({
       fd,
@@ -117,7 +126,7 @@ export class Host implements HostContext {
   /** Takes no new request. @returns a promise that resolves when nothing is in hand. */
   drain(): Promise<void> {
     this.channel.drain();
-    if (this.#exchanges.size === 0) return Promise.resolve();
+    if (this.inHand === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#drained.push(resolve);
     });
@@ -128,9 +137,9 @@ export class Host implements HostContext {
     this.channel.flush(ms);
   }
 
-  /** Requests that were given to an app and are not over. */
+  /** Requests that were given to an app and are not over, and clients that were handed over to it. */
   get inHand(): number {
-    return this.#exchanges.size;
+    return this.#exchanges.size + this.upgrades.passed;
   }
 
   /** Requests that came, ever. */
@@ -146,7 +155,11 @@ export class Host implements HostContext {
 
   forget(id: number): void {
     this.#exchanges.delete(id);
-    if (this.#exchanges.size > 0 || this.#drained.length === 0) return;
+    this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    if (this.#drained.length === 0 || this.inHand > 0) return;
     const drained = this.#drained;
     this.#drained = [];
     for (const resolve of drained) resolve();
@@ -163,6 +176,8 @@ export class Host implements HostContext {
         // Should this app end the process, the requests behind it go to other workers.
         progress[0] = at;
         this.#tryRequest(events, at, id, String(payload));
+      } else if (kind === EVENT_SOCKET) {
+        this.#takeSocket(id, events[at + SOCKET_FD] ?? -1, payload);
       } else this.#takeEvent(kind, id, payload);
       at += events[at + 3] ?? 0;
     }
@@ -177,6 +192,21 @@ export class Host implements HostContext {
       this.native.fatalException(error);
     }
     if (kind === EVENT_FINISH || kind === EVENT_CLOSE) this.forget(id);
+  }
+
+  #takeSocket(id: number, fd: number, payload: string | Buffer): void {
+    const exchange = this.#exchanges.get(id);
+    if (exchange?.takeSocket === undefined) {
+      closeSync(fd);
+      return;
+    }
+    try {
+      exchange.runInAsyncScope(() => {
+        exchange.takeSocket?.(fd, Buffer.from(payload));
+      });
+    } catch (error) {
+      this.native.fatalException(error);
+    }
   }
 
   /** A server may have been made with classes of its own, whose code can throw. */
@@ -206,7 +236,10 @@ export class Host implements HostContext {
 
   /** @returns a promise where the app's kind needs something loaded first. */
   #makeExchange(id: number, head: Head, app: App): Exchange | Promise<Exchange> {
-    if (app.kind === 'server') return new NodeExchange(this, id, head, app.server);
+    if (app.kind === 'server') {
+      const upgrade = head.isUpgrade ? upgradeOf(this, id, head, app.server) : undefined;
+      return upgrade ?? new NodeExchange(this, id, head, app.server);
+    }
     if (app.kind === 'callable') return new CallableExchange(this, id, head, app.application);
     const server = serverOfFetch(app.fetch);
     if (!(server instanceof Promise)) return new NodeExchange(this, id, head, server);

@@ -3,10 +3,11 @@
  * parserOnHeadersComplete() of _http_common.js does and handed over as parserOnIncoming() of
  * _http_server.js does.
  *
- * An `Upgrade` header is no different from others here: connections are not handed over to the app
- * yet, so `req.upgrade` is false and no 'upgrade' event is emitted. CONNECT does not reach a handler.
+ * A request with an `Upgrade` header comes here too, when nobody listens to 'upgrade' (upgrade.ts), and
+ * is served like others. CONNECT does not reach a handler.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Exchange } from './exchange.ts';
 import { S_METHOD } from './head.ts';
 import type { RequestInternals, ServerPlan } from './internals.ts';
@@ -25,7 +26,13 @@ export function exchangeOf(req: IncomingMessage): Exchange | undefined {
   return (req as { [kExchange]?: Exchange })[kExchange];
 }
 
-export function makeRequest(exchange: NodeExchange, plan: ServerPlan): HostedRequest {
+/** What a request is made of. */
+export interface RequestSource extends Exchange {
+  readonly server: Server;
+  readonly socket: Duplex;
+}
+
+export function makeRequest(exchange: RequestSource, plan: ServerPlan): HostedRequest {
   const { head, server } = exchange;
   const req: HostedRequest = new plan.Request(exchange.socket);
   req[kExchange] = exchange;

@@ -10,6 +10,8 @@ export interface RawSink {
   /** @param isLast no body follows. */
   rawHead(status: number, reason: string, headers: string, isLast: boolean): number;
   rawBody(chunk: Uint8Array, isLast: boolean): number;
+  /** 101: everything that follows is body. Without this method it is no response. */
+  rawSwitch?(reason: string, headers: string): number;
   /** What came is no HTTP response; the reader takes nothing more. */
   rawInvalid(reason: string): void;
 }
@@ -37,7 +39,8 @@ type State =
 /** How a body ends. */
 export type Framing = 'chunked' | 'until-close' | number;
 
-interface ParsedHead {
+/** A head of HTTP text, taken apart. `headers` as `Name: value\r\n…`. */
+export interface ParsedHead {
   readonly status: number;
   readonly reason: string;
   readonly headers: string;
@@ -45,7 +48,7 @@ interface ParsedHead {
 }
 
 /** @returns the head, or what is wrong with it. */
-function parseHead(text: string): ParsedHead | string {
+export function parseHead(text: string): ParsedHead | string {
   const lines = text.split('\r\n');
   const match = STATUS_LINE.exec(lines[0] ?? '');
   if (match === null)
@@ -152,9 +155,18 @@ export class RawResponse {
   #takeHead(text: string): void {
     const head = parseHead(text);
     if (typeof head === 'string') this.#refuse(head);
-    else if (head.status === 101) this.#refuse('status 101: connections are not handed over');
+    else if (head.status === 101) this.#takeSwitch(head);
     else if (head.status < 200) this.#sink.interim(head.status, head.headers);
     else this.#takeFinalHead(head);
+  }
+
+  #takeSwitch({ reason, headers }: ParsedHead): void {
+    if (this.#sink.rawSwitch === undefined) {
+      this.#refuse("status 101: connections are handed over to listeners of 'upgrade' only");
+      return;
+    }
+    this.#expect('until-close');
+    this.#sink.rawSwitch(reason, headers);
   }
 
   #takeFinalHead({ status, reason, headers, framing }: ParsedHead): void {

@@ -85,7 +85,7 @@ export class NodeExchange extends Exchange {
 
   takeBody(chunk: Buffer): void {
     this.socket.bytesRead += chunk.length;
-    this.#touch();
+    this.socket.touch();
     if (!this.req._dumped && !this.req.push(chunk)) this.socket.pause();
   }
 
@@ -117,7 +117,7 @@ export class NodeExchange extends Exchange {
   ): boolean {
     if (this.isEnding && callback) this.#finishes.push(callback);
     if (!this.isOpen || this.#isComplete || this.socket.destroyed) return false;
-    this.#touch();
+    this.socket.touch();
     this.#transmit(res, toWire(data, encoding), isLatin1(encoding));
     if (!this.isEnding && callback) {
       if (this.waiting < HIGH_WATER) process.nextTick(callback);
@@ -284,16 +284,11 @@ export class NodeExchange extends Exchange {
     return server.emit('timeout', socket) || byRequest || byResponse;
   }
 
-  #touch(): void {
-    // net.Socket restarts its time limit whenever something moves.
-    if (this.socket.timeout) (asSocket(this.socket) as { _unrefTimer?(): void })._unrefTimer?.();
-  }
-
   // ---- what comes through the socket ---------------------------------------------------
 
   /** The socket's _write(). */
   writeRaw(chunk: Buffer, callback: WriteCallback): void {
-    this.#touch();
+    this.socket.touch();
     if (!this.isOpen || this.#isComplete) {
       callback();
       return;

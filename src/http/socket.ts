@@ -1,12 +1,14 @@
 /**
- * The socket of a (req, res) exchange: net.Socket's surface and the client's truth, over an exchange
- * instead of a file descriptor. One for each request, since one Apache connection carries many
- * clients. Bodies do not pass through it: what does is text that an app writes by hand, and 1xx.
+ * Sockets without a file descriptor: net.Socket's surface and the client's truth over an exchange. One
+ * for each request, since one Apache connection carries many clients. RequestSocket is that of a
+ * (req, res) exchange: bodies do not pass through it, what does is text that an app writes by hand, and
+ * 1xx. That of an upgrade is in tunnel.ts.
  */
 import type { AddressInfo } from 'node:net';
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { WriteCallback } from './internals.ts';
+import type { Exchange } from './exchange.ts';
 import { HIGH_WATER } from './exchange.ts';
 import { S_LOCAL_ADDR, S_REMOTE_ADDR } from './head.ts';
 import type { NodeExchange } from './request.ts';
@@ -14,27 +16,23 @@ import type { NodeExchange } from './request.ts';
 /** As net.Socket's own; `close` is emitted by hand, after the request has been told. */
 const OPTIONS = { allowHalfOpen: true, emitClose: false, highWaterMark: HIGH_WATER } as const;
 
-function familyOf(address: string): string {
+/** As in net.Socket: IPv4 or IPv6. */
+export function familyOf(address: string): string {
   return address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
-export class RequestSocket extends Duplex {
-  readonly exchange: NodeExchange;
+/** What sockets over an exchange have in common. */
+export abstract class ExchangeSocket extends Duplex {
+  abstract readonly exchange: Exchange;
   /** The app's server, as Node sets it. */
   server: unknown;
-  /** Set by ServerResponse.assignSocket(). */
-  _httpMessage: unknown = null;
-  /** Read by IncomingMessage: never paused in its sense, see pause(). */
-  _paused = false;
   /** Set by net.Socket's setTimeout(), which is inherited. */
   declare timeout?: number;
   bytesRead = 0;
   bytesWritten = 0;
-  #isReading = true;
 
-  constructor(exchange: NodeExchange) {
+  constructor() {
     super(OPTIONS);
-    this.exchange = exchange;
   }
 
   get remoteAddress(): string {
@@ -74,28 +72,6 @@ export class RequestSocket extends Duplex {
     return { address: this.localAddress, family: this.localFamily, port: this.localPort };
   }
 
-  /** Stops the request body where Apache has it. */
-  override pause(): this {
-    if (this.#isReading) {
-      this.#isReading = false;
-      if (this.exchange.isOpen) this.exchange.channel.pause(this.exchange.id);
-    }
-    return this;
-  }
-
-  /** IncomingMessage calls this each time it wants more. */
-  override resume(): this {
-    if (!this.#isReading) {
-      this.#isReading = true;
-      if (this.exchange.isOpen) this.exchange.channel.resume(this.exchange.id);
-    }
-    return this;
-  }
-
-  override isPaused(): boolean {
-    return !this.#isReading;
-  }
-
   ref(): this {
     return this;
   }
@@ -117,6 +93,47 @@ export class RequestSocket extends Duplex {
     // net.Socket's timer can only be cleared while the stream is not destroyed.
     if (this.timeout && !this.destroyed) asSocket(this).setTimeout(0);
     return super.destroy(error);
+  }
+
+  /** net.Socket restarts its time limit whenever something moves. */
+  touch(): void {
+    if (this.timeout) (asSocket(this) as { _unrefTimer?(): void })._unrefTimer?.();
+  }
+}
+
+export class RequestSocket extends ExchangeSocket {
+  readonly exchange: NodeExchange;
+  /** Set by ServerResponse.assignSocket(). */
+  _httpMessage: unknown = null;
+  /** Read by IncomingMessage: never paused in its sense, see pause(). */
+  _paused = false;
+  #isReading = true;
+
+  constructor(exchange: NodeExchange) {
+    super();
+    this.exchange = exchange;
+  }
+
+  /** Stops the request body where Apache has it. */
+  override pause(): this {
+    if (this.#isReading) {
+      this.#isReading = false;
+      if (this.exchange.isOpen) this.exchange.channel.pause(this.exchange.id);
+    }
+    return this;
+  }
+
+  /** IncomingMessage calls this each time it wants more. */
+  override resume(): this {
+    if (!this.#isReading) {
+      this.#isReading = true;
+      if (this.exchange.isOpen) this.exchange.channel.resume(this.exchange.id);
+    }
+    return this;
+  }
+
+  override isPaused(): boolean {
+    return !this.#isReading;
   }
 
   /** Nothing is ever read here: the request body goes to `req`. */
@@ -159,9 +176,9 @@ const SHARED = {
 
 // `instanceof net.Socket` holds, and what is not overridden above (setTimeout, setNoDelay,
 // destroySoon, readyState …) is Node's own; all of it works on a socket that has no handle.
-Object.setPrototypeOf(RequestSocket.prototype, Socket.prototype);
+Object.setPrototypeOf(ExchangeSocket.prototype, Socket.prototype);
 for (const [name, value] of Object.entries(SHARED)) {
-  Object.defineProperty(RequestSocket.prototype, name, {
+  Object.defineProperty(ExchangeSocket.prototype, name, {
     value,
     writable: true,
     configurable: true,
@@ -180,6 +197,6 @@ Object.defineProperty(RequestSocket.prototype, 'writableLength', {
 });
 
 /** The same object, as the type that Node's API asks for. */
-export function asSocket(socket: RequestSocket): Socket {
+export function asSocket(socket: ExchangeSocket): Socket {
   return socket as unknown as Socket;
 }

@@ -19,6 +19,10 @@ export interface BootMessage {
   readonly secret: string;
   /** Most requests in hand at once. */
   readonly concurrency: number;
+  /** Most connections that apps have taken over at once; 0: as many as the process can bear. */
+  readonly maxUpgrades: number;
+  /** How long no byte may move on one of them; 0: for ever. */
+  readonly upgradeIdleTimeoutMs: number;
   /** The uid, besides root, that may connect; −1: any. */
   readonly peerUid: number;
   readonly scripts: ScriptSet;
@@ -89,6 +93,11 @@ export interface LoadedMessage {
   readonly stamp: Stamp;
 }
 
+/** Worker → supervisor: it was told to end by a signal, or its app closed its server; it takes nothing new. */
+export interface LeavingMessage {
+  readonly type: 'leaving';
+}
+
 /** Worker → supervisor: what it took and has in hand. */
 export interface StatsMessage {
   readonly type: 'stats';
@@ -124,6 +133,7 @@ export type ToSupervisor =
   | ReadyMessage
   | FailedMessage
   | LoadedMessage
+  | LeavingMessage
   | StatsMessage
   | BeatMessage
   | BlockedMessage
@@ -192,6 +202,8 @@ export function parseToSupervisor(line: string): ToSupervisor {
         script: field(fields, 'script', isString),
         stamp: field(fields, 'stamp', isString),
       };
+    case 'leaving':
+      return { type: 'leaving' };
     case 'stats':
       return {
         type: 'stats',

@@ -5,11 +5,11 @@ import type { AppCommand } from './commands.ts';
 import type { Context, ExitEvent } from './context.ts';
 import type { Death } from './deaths.ts';
 import { launchWorker } from './launch.ts';
-import { expire, release } from './leaving.ts';
+import { expire, release, retire } from './leaving.ts';
 import { LEVEL } from './log.ts';
 import { Recycler } from './recycler.ts';
-import { Renewal, type Turn } from './renewal.ts';
 import { refuseAll } from './refuse.ts';
+import { Renewal, type RenewalReason, type Turn } from './renewal.ts';
 import { deathCode, Reports } from './reports.ts';
 import { Slot } from './slot.ts';
 import { move, slotMoves, workerMoves } from './states.ts';
@@ -17,15 +17,10 @@ import { watchScripts, type Watch } from './watch.ts';
 import { Vigil } from './vigil.ts';
 import type { Worker } from './worker.ts';
 
-/** A worker that served this long was sound: the next one starts at once. */
-const SOUND_MS = 10_000;
-/** Clients of a worker that was ready wait in the backlog through back-offs up to this long. */
-const PATIENCE_MS = 2_000;
-
 export class Application {
   readonly name: string;
   readonly slots: readonly Slot[];
-  scripts: ScriptSet;
+  readonly scripts: ScriptSet;
   forceTsx = false;
   clusterWorker = false;
   readonly #context: Context;
@@ -79,13 +74,6 @@ export class Application {
     );
   }
 
-  /** The list of scripts came again; a changed one takes fresh workers. */
-  update(command: AppCommand): void {
-    if (JSON.stringify(this.scripts) === JSON.stringify(command.scripts)) return;
-    this.scripts = command.scripts;
-    this.reload();
-  }
-
   /**
    * Replaces the workers, as reload= says; a slot that waits tries again at once. A reload that is
    * under way begins anew: its fresh worker may have read what was there before.
@@ -96,6 +84,7 @@ export class Application {
     this.clusterWorker = false;
     for (const slot of this.slots) {
       slot.backoff.reset();
+      slot.refusal = undefined;
       if (slot.state === 'waiting') slot.retryAt = 0;
       if (slot.successor) this.#evict(slot.successor);
       this.#renewal.add(slot, 'reload');
@@ -134,7 +123,7 @@ export class Application {
   onConnection(slot: Slot): void {
     if (slot.state === 'idle') {
       this.#start(slot);
-    } else if (slot.state === 'waiting' && slot.refusal !== undefined) {
+    } else if (slot.isWatching && slot.refusal !== undefined) {
       refuseAll(this.#context, this.#reports, slot, slot.refusal);
     }
   }
@@ -144,6 +133,7 @@ export class Application {
       const message = parseToSupervisor(line);
       if (message.type === 'ready') this.#onReady(worker);
       else if (message.type === 'failed') worker.failure ??= message;
+      else if (message.type === 'leaving') this.#onLeaving(worker);
       else if (message.type === 'beat') this.#vigil.onBeat(worker);
       else if (message.type === 'blocked') this.#vigil.onBlocked(worker, message);
       else if (message.type === 'stats') this.#recycler.onStats(worker, message);
@@ -210,7 +200,6 @@ export class Application {
   #start(slot: Slot): void {
     this.#move(slot, 'booting');
     slot.retryAt = Infinity;
-    slot.refusal = undefined;
     try {
       slot.current = launchWorker(this.#context, this, slot);
     } catch (error) {
@@ -252,6 +241,7 @@ export class Application {
       if (predecessor && reason === 'recycle') this.#recycle(predecessor);
       else if (predecessor) this.#evict(predecessor);
     }
+    slot.refusal = undefined;
     if (slot.state === 'booting') this.#move(slot, 'ready');
   }
 
@@ -266,39 +256,51 @@ export class Application {
 
   /** The worker that served the slot, or was to, is dead. */
   #replace(worker: Worker, death: Death, error: Error | undefined): void {
+    const delay = this.#succeed(worker, deathCode(worker, error));
+    this.#reports.death(worker, death, error, delay);
+  }
+
+  /** It ends for a reason of its own: its slot need not wait until it has. */
+  #onLeaving(worker: Worker): void {
+    if (worker.state !== 'ready' || worker.slot.current !== worker || this.#isLeaving) return;
+    this.#reports.worker(LEVEL.notice, 535, worker, {});
+    retire(this.#context, worker, this.#context.options.evictionTimeoutMs);
+    this.#succeed(worker, 507);
+  }
+
+  /**
+   * The slot has lost its worker, or the one that was to serve it: the next one takes its place.
+   * @returns how long that one has to wait.
+   */
+  #succeed(worker: Worker, code: number): number {
     const { slot } = worker;
     if (slot.successor) {
-      this.#reports.death(worker, death, error, 0);
       slot.current = slot.successor;
       slot.current.renews = undefined;
       slot.successor = undefined;
       this.#move(slot, 'booting');
-      return;
+      return 0;
     }
-    const upMs = worker.readyAt === undefined ? -1 : this.#context.now() - worker.readyAt;
-    if (upMs >= SOUND_MS) {
-      slot.backoff.reset();
-      this.#reports.death(worker, death, error, 0);
-      this.#start(slot);
-      return;
-    }
-    slot.backoff.worked(upMs);
-    const delay = slot.backoff.fail();
-    this.#reports.death(worker, death, error, delay);
-    const isPatient = upMs >= 0 && delay <= PATIENCE_MS;
-    this.#retryIn(slot, delay, isPatient ? undefined : deathCode(worker, error));
+    const { delay, isPatient } = slot.lose(worker.readyAt, this.#context.now());
+    if (delay === 0) this.#start(slot);
+    else this.#retryIn(slot, delay, isPatient ? undefined : code);
+    return delay;
   }
 
   /** The fresh worker beside the one that serves is dead. */
   #giveUp(worker: Worker, death: Death, error: Error | undefined): void {
-    this.#reports.death(worker, death, error, 0);
-    if (worker.renews === 'recycle') this.#recycler.onFailure(worker.slot);
-    else this.#stopReload(worker.slot);
+    this.#reports.death(worker, death, error, Infinity);
+    const reason = error?.message ?? 'the fresh worker did not get ready, for the reason above';
+    this.#stayOld(worker.slot, worker.renews, reason);
   }
 
-  #stopReload(slot: Slot): void {
+  #stayOld(slot: Slot, why: RenewalReason | undefined, reason: string): void {
+    if (why === 'recycle') {
+      this.#recycler.onFailure(slot);
+      return;
+    }
     this.#renewal.clear('reload');
-    this.#context.log.host(LEVEL.error, errorLine(512, this.#reports.names(slot)));
+    this.#context.log.host(LEVEL.error, errorLine(512, { ...this.#reports.names(slot), reason }));
   }
 
   /** Nobody uses the slot's worker: it ends, and the next connection starts another. */
@@ -325,9 +327,8 @@ export class Application {
       slot.successor = launchWorker(this.#context, this, slot);
       slot.successor.renews = reason;
     } catch (error) {
-      this.#reports.notStarted(slot, error, 0);
-      if (reason === 'recycle') this.#recycler.onFailure(slot);
-      else this.#stopReload(slot);
+      this.#reports.notStarted(slot, error, Infinity);
+      this.#stayOld(slot, reason, error instanceof Error ? error.message : String(error));
     }
   }
 }

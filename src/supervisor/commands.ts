@@ -15,6 +15,10 @@ export interface GroupOptions {
   readonly secret: string;
   readonly processes: number;
   readonly concurrency: number;
+  /** 0: as many as a worker can bear. */
+  readonly maxUpgrades: number;
+  /** 0: for ever. */
+  readonly upgradeIdleTimeoutMs: number;
   /** The uid under which Apache's children connect; root may as well. */
   readonly peerUid: number;
   readonly home?: string;
@@ -162,6 +166,8 @@ function parseGroup(fields: readonly string[], fds: readonly number[]): GroupCom
       secret: secret ?? '',
       processes: keys.integer('processes', 1, 1, MAX_SLOTS),
       concurrency: keys.integer('concurrency', 64, 1, 1_000_000),
+      maxUpgrades: keys.integer('max-upgrades', 0, 0, 1_000_000),
+      upgradeIdleTimeoutMs: keys.integer('upgrade-idle-timeout', 0, 0, 365 * day),
       peerUid: keys.integer('peer-uid', -1, 0, 0xffff_fffe),
       node: keys.text('node') ?? process.execPath,
       nodeArgs: keys.all('node-arg'),

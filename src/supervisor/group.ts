@@ -27,14 +27,23 @@ export interface GroupDependencies extends Pick<
   readonly exit: (status: number) => void;
 }
 
+/**
+ * An application group with another list of scripts is another one, with sockets of its own: while
+ * Apache's old children live, both are served.
+ */
+function keyOf({ application, scripts }: AppCommand): string {
+  return JSON.stringify([application, scripts]);
+}
+
 export class Group {
   readonly #outside: GroupDependencies;
   readonly #configureBy: number;
   #context: Context | undefined;
+  /** By {@link keyOf}. */
   readonly #applications = new Map<string, Application>();
   /** Applications that Apache does not name any more; their workers finish. */
   #leaving: Application[] = [];
-  /** Names that came since the last apps-end. */
+  /** Keys that came since the last apps-end. */
   #named = new Set<string>();
   readonly #inquest = new Inquest();
   readonly #oom: OomWatch;
@@ -171,34 +180,32 @@ export class Group {
   }
 
   #onApp(command: AppCommand): void {
-    const known = this.#applications.get(command.application);
+    const key = keyOf(command);
+    const known = this.#applications.get(key);
     if (!this.#context || this.#isDraining || (!known && command.fds.length === 0)) {
       for (const fd of command.fds) this.#outside.closeFd(fd);
       if (!this.#context) this.#complain('app came before group');
       else if (!this.#isDraining) this.#complain(`app ${command.application} came without sockets`);
       return;
     }
-    this.#named.add(command.application);
-    if (known && command.fds.length === 0) {
-      known.update(command);
-      return;
-    }
-    if (known) this.#forget(known); // Its sockets are other ones now.
+    this.#named.add(key);
+    if (known && command.fds.length === 0) return;
+    if (known) this.#forget(key, known); // Its sockets are other ones now.
     const application = new Application(this.#context, command, this.#ordinals);
     this.#ordinals += command.slots;
-    this.#applications.set(command.application, application);
+    this.#applications.set(key, application);
   }
 
   #forgetUnnamed(): void {
-    for (const [name, application] of this.#applications) {
-      if (!this.#named.has(name)) this.#forget(application);
+    for (const [key, application] of this.#applications) {
+      if (!this.#named.has(key)) this.#forget(key, application);
     }
     this.#named = new Set();
   }
 
-  #forget(application: Application): void {
+  #forget(key: string, application: Application): void {
     application.drain('removed', this.#context?.options.evictionTimeoutMs ?? 0);
-    this.#applications.delete(application.name);
+    this.#applications.delete(key);
     this.#leaving.push(application);
   }
 

@@ -51,6 +51,8 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       generation: options.generation,
       secret: options.secret,
       concurrency: options.concurrency,
+      maxUpgrades: options.maxUpgrades,
+      upgradeIdleTimeoutMs: options.upgradeIdleTimeoutMs,
       peerUid: options.peerUid,
       scripts,
       supervisor: process.pid,

@@ -9,6 +9,20 @@ import type { Worker } from './worker.ts';
 /** What a worker gets beyond the time it was told, to exit by itself. */
 const KILL_MARGIN_MS = 500;
 
+/** A worker does not serve its slot any more. @returns whether it has to end sooner than it knows. */
+export function retire(context: Context, worker: Worker, timeoutMs: number): boolean {
+  const { slot } = worker;
+  const deadline = context.now() + timeoutMs + KILL_MARGIN_MS;
+  if (slot.current === worker) slot.current = undefined;
+  if (slot.successor === worker) slot.successor = undefined;
+  slot.leaving.add(worker);
+  if (worker.state === 'draining' && worker.deadline <= deadline) return false;
+  if (worker.state !== 'draining') move(worker, 'draining', workerMoves, context.trace);
+  worker.deadline = deadline;
+  worker.limitMs = timeoutMs;
+  return true;
+}
+
 /** Tells a worker to finish; {@link expire} kills it. A later call may only shorten the time. */
 export function release(
   context: Context,
@@ -16,16 +30,8 @@ export function release(
   reason: DrainMessage['reason'],
   timeoutMs: number,
 ): void {
-  const { slot } = worker;
-  const deadline = context.now() + timeoutMs + KILL_MARGIN_MS;
   const wasBooting = worker.state === 'booting';
-  if (slot.current === worker) slot.current = undefined;
-  if (slot.successor === worker) slot.successor = undefined;
-  slot.leaving.add(worker);
-  if (worker.state === 'draining' && worker.deadline <= deadline) return;
-  if (worker.state !== 'draining') move(worker, 'draining', workerMoves, context.trace);
-  worker.deadline = deadline;
-  worker.limitMs = timeoutMs;
+  if (!retire(context, worker, timeoutMs)) return;
   // One that boots has nothing in hand and may not read messages yet.
   if (wasBooting) worker.process.signal('SIGTERM');
   else worker.process.send({ type: 'drain', reason, timeoutMs });

@@ -3,6 +3,7 @@
  * command socket as fd 3 and the log pipe as fd 4; it starts, watches and replaces the workers.
  */
 import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { errorLine, TsgiError } from '../errors.ts';
 import { native } from '../native.ts';
@@ -113,4 +114,7 @@ process.title = `tsgi: supervisor ${process.argv[2] ?? ''}`;
 native.closeOnExec(COMMAND_FD);
 native.closeOnExec(LOG_FD);
 native.receiveCommands(COMMAND_FD, onPacket);
+// From here on the end of the command socket says that Apache is gone. A process that somebody has
+// stopped has to be woken to see it, which the SIGTERM that was asked for before exec would not do.
+native.setParentDeathSignal(constants.signals.SIGCONT, process.ppid);
 loop.wake();

@@ -15,7 +15,9 @@ const MOST_SECONDS = 65_535;
 /** Tells everybody in the backlog why, and when the next try is. `code` is the N of TSGI<N>. */
 export function refuseAll(context: Context, reports: Reports, slot: Slot, code: number): void {
   const now = context.now();
-  const seconds = Math.max(1, Math.ceil((slot.retryAt - now) / 1000));
+  // While one boots, the next try is now.
+  const wait = slot.state === 'waiting' ? slot.retryAt - now : 0;
+  const seconds = Math.max(1, Math.ceil(wait / 1000));
   try {
     context.native.refuseAll(slot.fd, code, Math.min(seconds, MOST_SECONDS));
   } catch (error) {

@@ -13,6 +13,11 @@ export function seconds(ms: number): string {
   return String(Math.round(ms / 100) / 10);
 }
 
+/** @param delayMs until the next attempt; Infinity: there is none, another worker serves. */
+function nextTry(delayMs: number): string {
+  return delayMs === Infinity ? 'The old worker goes on' : `Next try in ${seconds(delayMs)} s`;
+}
+
 /** The N of the TSGI<N> that says why a worker is dead; clients get it while its slot waits. */
 export function deathCode(worker: Worker, error: Error | undefined): number {
   if (error) return 504;
@@ -44,15 +49,18 @@ export class Reports {
     this.#context.log.host(level, text, pid);
   }
 
-  /** A worker could not even be tried. @returns the N of the TSGI<N> that was logged. */
+  /**
+   * A worker could not even be tried. @param delayMs see {@link nextTry}.
+   * @returns the N of the TSGI<N> that was logged.
+   */
   notStarted(slot: Slot, error: unknown, delayMs: number): ErrorNumber {
-    const next = seconds(delayMs);
+    const next = nextTry(delayMs);
     if (error instanceof TsgiError) {
-      this.#context.log.host(LEVEL.error, error.message.replace('{seconds}', next));
+      this.#context.log.host(LEVEL.error, error.message.replace('{next}', next));
       return error.number;
     }
     const reason = error instanceof Error ? error.message : String(error);
-    const text = errorLine(504, { ...this.names(slot), reason, seconds: next });
+    const text = errorLine(504, { ...this.names(slot), reason, next });
     this.#context.log.host(LEVEL.error, text);
     return 504;
   }
@@ -75,12 +83,13 @@ export class Reports {
 
   /**
    * A worker is dead that nobody told to end.
-   * @param death how it ended; @param error why it could not be started.
+   * @param death how it ended; @param error why it could not be started;
+   * @param delayMs see {@link nextTry}.
    */
   death(worker: Worker, death: Death, error: Error | undefined, delayMs: number): void {
     if (worker.killedBy !== undefined) return; // Logged when it was killed.
     const how = describeDeath(death);
-    const details = { seconds: seconds(delayMs), how, reason: error?.message ?? '' };
+    const details = { next: nextTry(delayMs), how, reason: error?.message ?? '' };
     if (worker.failure) this.#failure(worker, worker.failure);
     else if (error) this.worker(LEVEL.error, 504, worker, details);
     else if (worker.readyAt === undefined) this.worker(LEVEL.error, 506, worker, details);

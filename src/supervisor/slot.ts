@@ -4,6 +4,18 @@ import { Backoff } from './backoff.ts';
 import type { SlotState, Stateful } from './states.ts';
 import type { Worker } from './worker.ts';
 
+/** A worker that served this long was sound: the next one starts at once. */
+const SOUND_MS = 10_000;
+/** Clients of a worker that was ready wait in the backlog through back-offs up to this long. */
+const PATIENCE_MS = 2_000;
+
+/** When the next worker of a slot starts, and whether clients wait for it. */
+export interface Succession {
+  /** 0: at once. */
+  readonly delay: number;
+  readonly isPatient: boolean;
+}
+
 export class Slot implements Stateful<SlotState> {
   state: SlotState = 'idle';
   readonly index: number;
@@ -24,7 +36,11 @@ export class Slot implements Stateful<SlotState> {
   readonly leaving = new Set<Worker>();
   /** While waiting: when the next worker starts. */
   retryAt = Infinity;
-  /** While waiting: the N of the TSGI<N> that clients get; undefined: they wait in the backlog. */
+  /**
+   * The N of the TSGI<N> that clients get while no worker is ready; undefined: they wait in the
+   * backlog. It stays until a worker is ready or somebody has mended something, so that the attempts
+   * of a crash loop cost clients no time either.
+   */
   refusal: number | undefined;
   /** Out of descriptors: its socket is not looked at before. */
   restUntil = 0;
@@ -46,9 +62,22 @@ export class Slot implements Stateful<SlotState> {
     yield* this.leaving;
   }
 
+  /** Its worker has gone. @param readyAt since when that was ready; undefined: it never was. */
+  lose(readyAt: number | undefined, now: number): Succession {
+    const upMs = readyAt === undefined ? -1 : now - readyAt;
+    if (upMs >= SOUND_MS) {
+      this.backoff.reset();
+      return { delay: 0, isPatient: true };
+    }
+    this.backoff.worked(upMs);
+    const delay = this.backoff.fail();
+    return { delay, isPatient: upMs >= 0 && delay <= PATIENCE_MS };
+  }
+
   /** Whether somebody has to answer, or be started, when a connection comes. */
   get isWatching(): boolean {
-    return this.state === 'idle' || (this.state === 'waiting' && this.refusal !== undefined);
+    if (this.state === 'idle') return true;
+    return (this.state === 'waiting' || this.state === 'booting') && this.refusal !== undefined;
   }
 
   /** Starts or stops to watch the socket, as the state wants it. */

@@ -27,7 +27,8 @@ const LONGEST_TEXT = 5_000;
 const { boot, rest } = readBoot();
 native.closeOnExec(CONTROL_FD);
 native.closeOnExec(LISTEN_FD);
-if (!native.setParentDeathSignal(constants.signals.SIGTERM, boot.supervisor)) {
+// The end of the control socket tells the rest; a stopped process has to be able to see it.
+if (!native.setParentDeathSignal(constants.signals.SIGCONT, boot.supervisor)) {
   console.error(errorLine(616));
   process.exit(1);
 }
@@ -81,8 +82,14 @@ function drainable(): Drainable | undefined {
   );
 }
 
+/** The supervisor need not wait for the end of this worker to start another. */
+function announceLeave(): void {
+  if (host && !drain.isDraining) sendToSupervisor({ type: 'leaving' });
+}
+
 process.on('SIGTERM', () => {
   guard.disarm();
+  announceLeave();
   drain.onSignal(boot.evictionTimeoutMs);
 });
 process.on('beforeExit', () => {
@@ -95,6 +102,7 @@ hookListen({
     apps.adopt(server);
   },
   onClose: (_server, finish) => {
+    announceLeave();
     drain.onAppClose(boot.gracefulTimeoutMs, finish);
   },
   anyPort: Number(process.env['PORT']) || 80,
@@ -123,6 +131,8 @@ function serve(): Host {
     applicationGroup: boot.application,
     multiprocess: boot.processes > 1,
     resolve: (script) => apps.resolve(script),
+    maxUpgrades: boot.maxUpgrades,
+    upgradeIdleTimeoutMs: boot.upgradeIdleTimeoutMs,
     log,
   });
   const stats = new Stats(started, boot.statsIntervalMs, sendToSupervisor);

@@ -84,7 +84,7 @@ describe('descriptors that run out', function () {
   before(async () => {
     httpd = await Httpd.prepare({
       config: `
-TSGIDaemonProcess site limit-files=64 concurrency=50 queue-timeout=3
+TSGIDaemonProcess site limit-files=64 concurrency=50 queue-timeout=3 apache-threads=48
 TSGIDaemonProcess broken queue-timeout=3
 TSGIScriptAlias /site @ROOT@/apps/hungry.js process-group=site
 TSGIScriptAlias /broken @ROOT@/apps/broken.js process-group=broken

@@ -64,6 +64,8 @@ describe('an app and its log', function () {
     httpd = await Httpd.prepare({
       config:
         'TSGIDaemonProcess site\nTSGIScriptAlias /site @ROOT@/apps/noisy.js process-group=site\n' +
+        // What it says is not over the limit because of a flood before.
+        'TSGIDaemonProcess words\nTSGIScriptAlias /words @ROOT@/apps/noisy.js process-group=words\n' +
         'TSGIDaemonProcess quiet\nTSGIScriptAlias /quiet @APPS@/callable.js process-group=quiet\n',
     });
     httpd.write('noisy.js', noisy);
@@ -110,9 +112,9 @@ describe('an app and its log', function () {
 
   it('may be binary, and lines of a megabyte: they come in pieces, escaped, and all is served', async () => {
     const before = httpd.log.lines().length;
-    expect((await httpd.ask('/site/binary')).body).to.equal('written');
+    expect((await httpd.ask('/words/binary')).body).to.equal('written');
     await waitFor(() => httpd.log.matching(/binary is over/).length > 0);
-    expect((await httpd.ask('/site/long')).body).to.equal('written');
+    expect((await httpd.ask('/words/long')).body).to.equal('written');
     await waitFor(() => httpd.log.matching(/x end of the long line/).length > 0);
     const text = httpd.log.lines().slice(before).join('\n');
     // eslint-disable-next-line no-control-regex -- that is what must not be there
@@ -172,7 +174,7 @@ describe('an app and its log', function () {
   it('comes back when `tsgi: log` is killed, with what was said meanwhile', async () => {
     const log = pidOf(/^tsgi: log$/);
     process.kill(log, 'SIGKILL');
-    expect((await httpd.ask('/site/binary')).body).to.equal('written');
+    expect((await httpd.ask('/words/binary')).body).to.equal('written');
     await waitFor(() => httpd.processes(/^tsgi: log$/).some(({ pid }) => pid !== log), {
       timeoutMs: 20_000,
     });

@@ -270,7 +270,10 @@ export class FakeChannel implements Channel {
     if ((flags & events.FLAG_STARTED) !== 0 && !exchange.hasStarted)
       fail('RESPONSE before STARTED');
     if (exchange.status > 0) fail('a second RESPONSE');
-    if (!Number.isInteger(status) || status < 200 || status > 999) fail(`status ${status}`);
+    const isSwitch = status === 101 && (flags & events.FLAG_UPGRADE) !== 0;
+    if (!isSwitch && (!Number.isInteger(status) || status < 200 || status > 999)) {
+      fail(`status ${status}`);
+    }
     if (/[\0\r\n]/.test(reason)) fail('reason');
     if (!FIELDS.test(headers)) fail(`headers ${JSON.stringify(headers)}`);
     if (/[^\0-\xff]/.test(headers + reason)) fail('headers beyond latin1');
@@ -308,6 +311,17 @@ export class FakeChannel implements Channel {
   }
 
   refuse(id: number): void {
+    const exchange = this.#alive(id);
+    if (exchange !== undefined) exchange.isDead = true;
+  }
+
+  requestSocket(id: number): boolean {
+    const exchange = this.#alive(id);
+    if (exchange === undefined) return false;
+    return ((exchange.spec.flags ?? 0) & events.FLAG_PASS) !== 0;
+  }
+
+  hangUp(id: number): void {
     const exchange = this.#alive(id);
     if (exchange !== undefined) exchange.isDead = true;
   }
@@ -434,6 +448,8 @@ export function makeHost(
     generation: new Uint8Array(16),
     secret: new Uint8Array(32),
     concurrency: 100,
+    maxUpgrades: 0,
+    upgradeIdleTimeoutMs: 0,
     peerUid: -1,
     processGroup: 'shop',
     applicationGroup: 'example.test|/',

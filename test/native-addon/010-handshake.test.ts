@@ -18,7 +18,7 @@ describe('handshake of a connection', () => {
 
   it('says HELLO with version, pid and generation as soon as it accepts', async () => {
     const { payload } = await worker.connect().expect(T.HELLO);
-    expect(payload.subarray(0, 2)).to.deep.equal(Buffer.from([1, 0]));
+    expect(payload.subarray(0, 2)).to.deep.equal(Buffer.from([1, 1]));
     expect(payload.readUInt32LE(4)).to.equal(worker.child.pid);
     expect(payload.subarray(8)).to.deep.equal(Buffer.alloc(16, 7));
   });
@@ -48,7 +48,7 @@ describe('handshake of a connection', () => {
     client.send(auth(Buffer.alloc(32, 9), 2, 3));
     await client.waitForEnd();
     await waitFor(() => worker.log.length > 0);
-    expect(worker.log[0]).to.deep.equal([792, 'expected version 1.0, the peer speaks 2.3']);
+    expect(worker.log[0]).to.deep.equal([792, 'expected version 1.1, the peer speaks 2.3']);
   });
 
   it('closes when no AUTH comes in time, and keeps who has said it', async () => {

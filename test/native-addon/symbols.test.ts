@@ -22,13 +22,13 @@ const ofNode = `
   napi_get_undefined napi_get_uv_event_loop napi_get_value_bool napi_get_value_double
   napi_get_value_int32 napi_get_value_string_latin1 napi_get_value_string_utf16
   napi_get_value_string_utf8 napi_get_value_uint32
-  napi_has_property napi_is_buffer napi_is_exception_pending napi_is_typedarray napi_new_instance
+  napi_has_named_property napi_has_property napi_is_buffer napi_is_exception_pending napi_is_typedarray napi_new_instance
   napi_open_callback_scope napi_open_escapable_handle_scope napi_open_handle_scope
   napi_reference_ref napi_reference_unref napi_release_threadsafe_function
   napi_remove_async_cleanup_hook napi_remove_wrap napi_set_element napi_set_instance_data
   napi_set_named_property napi_throw napi_typeof napi_unref_threadsafe_function napi_unwrap napi_wrap
   uv_check_init uv_check_start uv_close uv_err_name uv_handle_get_data uv_handle_set_data
-  uv_handle_size uv_poll_init uv_poll_start uv_poll_stop uv_prepare_init uv_prepare_start uv_ref
+  uv_handle_size uv_now uv_poll_init uv_poll_start uv_poll_stop uv_prepare_init uv_prepare_start uv_ref
   uv_timer_init uv_timer_start uv_unref`
   .trim()
   .split(/\s+/);

@@ -11,6 +11,7 @@ export const T = {
   REQUEST: 0x02,
   BODY: 0x03,
   BODY_END: 0x04,
+  SOCKET: 0x05,
   HELLO: 0x41,
   STARTED: 0x42,
   CONTINUE: 0x43,
@@ -19,6 +20,7 @@ export const T = {
   DATA: 0x46,
   END: 0x47,
   ABORT: 0x48,
+  UPGRADE: 0x49,
   LOG: 0x4a,
   REFUSED: 0x4b,
   GOAWAY: 0x4c,
@@ -29,6 +31,8 @@ export const FIN = 1;
 export const R_BODY = 0x02;
 export const R_EXPECT = 0x08;
 export const R_STARTED = 0x10;
+export const R_UPGRADE = 0x20;
+export const R_PASS = 0x40;
 const HEADER = 8;
 
 export interface Frame {
@@ -56,7 +60,7 @@ function str(value: string | Buffer): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
-export function auth(secret = Buffer.alloc(32, 9), major = 1, minor = 0): Buffer {
+export function auth(secret = Buffer.alloc(32, 9), major = 1, minor = 1): Buffer {
   return frame(T.AUTH, Buffer.concat([Buffer.from([major, minor, 0, 0]), secret]));
 }
 

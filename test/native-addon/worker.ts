@@ -24,7 +24,15 @@ export const nodes = (process.env['TSGI_TEST_NODES'] ?? process.execPath)
   .split(':')
   .filter((node) => node !== '');
 
-export const KIND = { request: 1, body: 2, bodyEnd: 3, close: 4, drain: 5, finish: 6 } as const;
+export const KIND = {
+  request: 1,
+  body: 2,
+  bodyEnd: 3,
+  close: 4,
+  drain: 5,
+  finish: 6,
+  socket: 7,
+} as const;
 
 export interface RequestEvent {
   readonly flags: number;
@@ -40,6 +48,8 @@ export interface HostEvent {
   readonly at: number;
   readonly payload?: string | Uint8Array;
   readonly request?: RequestEvent;
+  /** Of a SOCKET. */
+  readonly fd?: number;
 }
 
 /** What functions get that run in the worker; see fixtures/host.cjs. */

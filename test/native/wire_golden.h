@@ -79,6 +79,21 @@ static const golden_t goldens[] = {
            "\x04http"
            "\x05/a.js"
            "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /* eleven empty strings */
+    GOLDEN("request-upgrade", TSGI_FROM_APACHE,
+           "\x45\x00\x00\x00\x02\x01\x00\x00"
+           "\x01\x01"                         /* HTTP/1.1 */
+           "\x50\x00\x00\x00\x00\x00"         /* ports */
+           "\x60\x00\x00\x00"                 /* UPGRADE, PASS */
+           "\x00\x00\x00\x00"                 /* mount length */
+           "\x00\x00\x00\x00"                 /* no deadline */
+           "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF" /* content length: none */
+           "\x00\x00\x00\x00"                 /* no headers, no variables */
+           "\x03GET"
+           "\x01/"
+           "\x08HTTP/1.1"
+           "\x04http"
+           "\x05/a.js"
+           "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /* eleven empty strings */
     GOLDEN("body", TSGI_FROM_APACHE,
            "\x05\x00\x00\x00\x03\x00\x00\x00"
            "hello"),
@@ -89,6 +104,9 @@ static const golden_t goldens[] = {
            "\x00\x08"
            "Checksum\x02"
            "1f"),
+    GOLDEN("socket", TSGI_FROM_APACHE,
+           "\x05\x00\x00\x00\x05\x00\x00\x00"
+           "hello"),
     GOLDEN("hello", TSGI_FROM_WORKER,
            "\x18\x00\x00\x00\x41\x00\x00\x00"
            "\x01\x00\x00\x00" /* version 1.0 */
@@ -110,6 +128,11 @@ static const golden_t goldens[] = {
            "\xEA\x03"
            "a=1" /* set-cookie */
            "\x00\x05x-OWN\x02v\xE9"),
+    GOLDEN("response-switching", TSGI_FROM_WORKER,
+           "\x10\x00\x00\x00\x45\x00\x00\x00"
+           "\x65\x00\x01\x00" /* 101, one header */
+           "\x00"
+           "\x3B\x09websocket"), /* Upgrade */
     GOLDEN("response-fin", TSGI_FROM_WORKER,
            "\x05\x00\x00\x00\x45\x01\x00\x00"
            "\x30\x01\x00\x00" /* 304, no headers */
@@ -131,6 +154,7 @@ static const golden_t goldens[] = {
            "\x08\x00\x00\x00\x48\x00\x00\x00"
            "\xBD\x02\x00\x00" /* TSGI0701 */
            "gone"),
+    GOLDEN("upgrade", TSGI_FROM_WORKER, "\x00\x00\x00\x00\x49\x00\x00\x00"),
     GOLDEN("log", TSGI_FROM_WORKER,
            "\x0B\x00\x00\x00\x4A\x00\x00\x00"
            "\x04\x00\x00\x00" /* warning */
@@ -161,9 +185,10 @@ typedef struct {
 /* clang-format off: one breach a line */
 static const breach_t breaches[] = {
     {"type 0", "started", 4, 0x00, 0, TSGI_E_TYPE},
-    {"type above Apache's last", "body", 4, 0x05, 0, TSGI_E_TYPE},
+    {"type above Apache's last", "body", 4, 0x06, 0, TSGI_E_TYPE},
     {"type between the directions", "started", 4, 0x40, 0, TSGI_E_TYPE},
-    {"type kept for UPGRADE", "started", 4, 0x49, 0, TSGI_E_TYPE},
+    {"SOCKET from the worker", "data", 4, TSGI_T_SOCKET, 0, TSGI_E_TYPE},
+    {"UPGRADE from Apache", "body-end", 4, TSGI_T_UPGRADE, 0, TSGI_E_TYPE},
     {"type above the worker's last", "started", 4, 0x4E, 0, TSGI_E_TYPE},
     {"type with all bits", "started", 4, 0xFF, 0, TSGI_E_TYPE},
     {"worker's type from Apache", "body", 4, TSGI_T_DATA, 0, TSGI_E_TYPE},
@@ -195,6 +220,10 @@ static const breach_t breaches[] = {
     {"UNAVAILABLE too long", "unavailable", UNPATCHED, 0, 1, TSGI_E_SIZE},
     {"UNAVAILABLE too short", "unavailable", UNPATCHED, 0, -1, TSGI_E_SIZE},
     {"ABORT without a whole id", "abort", UNPATCHED, 0, -5, TSGI_E_SIZE},
+    {"UPGRADE with a payload", "upgrade", UNPATCHED, 0, 1, TSGI_E_SIZE},
+    {"SOCKET over 64 KiB", "socket", 2, 0x01, 0, TSGI_E_SIZE},
+    {"FIN on SOCKET", "socket", 5, TSGI_F_FIN, 0, TSGI_E_FLAGS},
+    {"FIN on UPGRADE", "upgrade", 5, TSGI_F_FIN, 0, TSGI_E_FLAGS},
     {"LOG without a whole level", "log", UNPATCHED, 0, -8, TSGI_E_SIZE},
     {"one byte of trailers", "end-trailers", UNPATCHED, 0, -11, TSGI_E_SIZE},
     {"REQUEST of 16 MiB", "request-post", 3, 0x01, 0, TSGI_E_SIZE},
@@ -208,7 +237,9 @@ static const breach_t breaches[] = {
 
     {"HTTP major version 10", "request-post", 8, 10, 0, TSGI_E_VALUE},
     {"HTTP minor version 10", "request-post", 9, 10, 0, TSGI_E_VALUE},
-    {"unknown request flag", "request-post", 16, 0x33, 0, TSGI_E_VALUE},
+    {"unknown request flag", "request-post", 16, 0x93, 0, TSGI_E_VALUE},
+    {"UPGRADE with a body", "request-post", 16, 0x33, 0, TSGI_E_VALUE},
+    {"PASS without UPGRADE", "request-upgrade", 16, 0x40, 0, TSGI_E_VALUE},
     {"mount point longer than the URI", "request-post", 20, 15, 0, TSGI_E_VALUE},
     {"content length below -1", "request-post", 35, 0x80, 0, TSGI_E_VALUE},
     {"content length without a body", "request-post", 16, 0x11, 0, TSGI_E_VALUE},
@@ -246,6 +277,7 @@ static const breach_t breaches[] = {
 
     {"RESPONSE with status 199", "response", 8, 199, 0, TSGI_E_VALUE},
     {"RESPONSE with status 100", "response", 8, 100, 0, TSGI_E_VALUE},
+    {"RESPONSE with status 102", "response-switching", 8, 102, 0, TSGI_E_VALUE},
     {"RESPONSE with status 1224", "response", 9, 0x04, 0, TSGI_E_VALUE},
     {"LF in the reason", "response", 13, '\n', 0, TSGI_E_TEXT},
     {"over 4096 response headers", "response", 11, 0x11, 0, TSGI_E_VALUE},

@@ -414,7 +414,11 @@ static void test_request_values_refused(void)
     CHECK(encode_values(0, 1, 1) == TSGI_E_VALUE);
     CHECK(encode_values(TSGI_R_CHUNKED, -1, 1) == TSGI_E_VALUE);
     CHECK(encode_values(TSGI_R_BODY | TSGI_R_CHUNKED, 0, 1) == TSGI_E_VALUE);
-    CHECK(encode_values(0x20, -1, 1) == TSGI_E_VALUE);
+    CHECK(encode_values(TSGI_R_UPGRADE, -1, 1) > 0 && out[5] == TSGI_F_FIN);
+    CHECK(encode_values(TSGI_R_UPGRADE | TSGI_R_PASS, -1, 1) > 0);
+    CHECK(encode_values(TSGI_R_PASS, -1, 1) == TSGI_E_VALUE);
+    CHECK(encode_values(TSGI_R_UPGRADE | TSGI_R_BODY, -1, 1) == TSGI_E_VALUE);
+    CHECK(encode_values(0x80, -1, 1) == TSGI_E_VALUE);
     CHECK(encode_values(0x80000000u, -1, 1) == TSGI_E_VALUE);
     CHECK(encode_values(0, -1, 10) == TSGI_E_VALUE);
 }
@@ -427,6 +431,9 @@ static void test_response_values_refused(void)
         long error; /* 0: accepted */
     } cases[] = {
         {TSGI_T_RESPONSE, 0, 199, TSGI_E_VALUE},
+        {TSGI_T_RESPONSE, 0, 100, TSGI_E_VALUE},
+        {TSGI_T_RESPONSE, 0, 101, 0},
+        {TSGI_T_RESPONSE, 0, 102, TSGI_E_VALUE},
         {TSGI_T_RESPONSE, 0, 200, 0},
         {TSGI_T_RESPONSE, TSGI_F_FIN, 999, 0},
         {TSGI_T_RESPONSE, 0, 1000, TSGI_E_VALUE},

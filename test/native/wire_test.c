@@ -123,7 +123,7 @@ static void test_header_split(void)
 static int has_form(uint8_t type)
 {
     return type != TSGI_T_BODY && type != TSGI_T_DATA && type != TSGI_T_ABORT &&
-           type != TSGI_T_LOG;
+           type != TSGI_T_LOG && type != TSGI_T_SOCKET;
 }
 
 static void test_payload_truncated(void)

@@ -178,16 +178,24 @@ describe('the workers of a group', () => {
     await waitFor(() => !isAlive(old));
   });
 
-  it('get a fresh start with every script when the list of scripts changes', async () => {
+  it('serve beside those of another list of scripts until that one is not named any more', async () => {
     start();
     const one = group.write('one.js', 'module.exports = (req, res) => res.end("one")');
     const two = group.write('two.js', 'module.exports = (req, res) => res.end("two")');
     const [socket = ''] = group.app('shared', [one]);
     expect(await answerOf(socket, one)).to.equal('one');
+    const before = group.workers();
+    group.send('app', 'shared', '1', 'boot', 'exact', one);
+    const [other = ''] = group.app('shared', [one, two]);
+    group.send('apps-end');
+    expect(await answerOf(other, two)).to.equal('two');
+    expect(await answerOf(other, one)).to.equal('one');
+    expect(await answerOf(socket, one)).to.equal('one');
+    expect(group.workers()).to.include.members(before);
     group.send('app', 'shared', '1', 'boot', 'exact', one, two);
     group.send('apps-end');
-    await waitFor(async () => (await answerOf(socket, two)) === 'two');
-    expect(await answerOf(socket, one)).to.equal('one');
+    await waitFor(() => !before.some(isAlive));
+    expect(await answerOf(other, one)).to.equal('one');
   });
 
   it('end when their application is not named any more', async () => {

@@ -23,6 +23,19 @@ describe('Backoff', () => {
     expect(new Backoff(() => 0.9999).fail()).to.equal(120);
   });
 
+  it('allows at most 12 starts in the first minute, and fewer in later ones', () => {
+    const startsPerMinute = (backoff: Backoff): number[] => {
+      const minutes = [1, 0, 0];
+      for (let at = backoff.fail(); at < 180_000; at += backoff.fail()) {
+        const minute = Math.floor(at / 60_000);
+        minutes[minute] = (minutes[minute] ?? 0) + 1;
+      }
+      return minutes;
+    };
+    expect(startsPerMinute(new Backoff(() => 0))).to.deep.equal([10, 3, 2]);
+    expect(startsPerMinute(new Backoff(MIDDLE))).to.deep.equal([10, 2, 2]);
+  });
+
   it('begins anew after a reset', () => {
     const backoff = new Backoff(MIDDLE);
     backoff.fail();

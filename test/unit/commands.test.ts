@@ -24,6 +24,8 @@ describe('parseCommand', () => {
       secret,
       processes: 1,
       concurrency: 64,
+      maxUpgrades: 0,
+      upgradeIdleTimeoutMs: 0,
       peerUid: -1,
       node: process.execPath,
       nodeArgs: [],

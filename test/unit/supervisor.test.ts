@@ -20,6 +20,8 @@ const options: GroupOptions = {
   secret: '',
   processes: 1,
   concurrency: 1,
+  maxUpgrades: 0,
+  upgradeIdleTimeoutMs: 0,
   peerUid: -1,
   node: '/usr/bin/node',
   nodeArgs: ['--enable-source-maps'],

@@ -1,0 +1,290 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/*
+ * After 101 Switching Protocols: bytes both ways between the filters of the client's connection and
+ * the frames of the worker, until both halves have ended. Nothing here waits for one side
+ * alone, where the client is a socket: who does not read holds up only what is for him.
+ */
+#include "tsgi_pump.h"
+
+#include "apr_portable.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "http_ssl.h"
+#include "util_filter.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A request of HTTP/2: how often c->aborted is looked at. */
+#define ABORTED_TICK_MS 500
+
+/* How a client's end of a half and its output can be seen and told. */
+typedef enum {
+    CLIENT_SOCKET, /* plain: poll(), shutdown() */
+    CLIENT_TLS,    /* a socket; TLS cannot end one half alone */
+    CLIENT_STREAM  /* of HTTP/2: a pipe that tells of input, or nothing */
+} client_kind_t;
+
+typedef struct {
+    tsgi_exchange_t *x;
+    conn_rec *c;
+    client_kind_t kind;
+    int fd;                   /* to poll for the client; -1 = none */
+    int is_worker_silent;     /* its socket has ended and is not polled */
+    int is_half_told;         /* the client knows that the app has ended its half */
+    apr_time_t stalled_since; /* the client takes nothing; 0 = it does */
+} tunnel_t;
+
+/* ---- the beginning ------------------------------------------------------------------ */
+
+static void send_head(request_rec *r)
+{
+    apr_table_t *headers = r->headers_out;
+
+    apr_table_setn(headers, "Connection", "Upgrade");
+    r->headers_out = apr_table_copy(r->pool, headers);
+    ap_send_interim_response(r, 1);
+    r->headers_out = headers; /* for the access log */
+}
+
+/* From here on the request's filters are the connection's: nothing is HTTP any more. */
+static void leave_http(request_rec *r)
+{
+    conn_rec *c = r->connection;
+
+    ap_remove_output_filter_byhandle(c->output_filters, "SSL/TLS Coalescing Filter");
+    ap_remove_input_filter_byhandle(c->input_filters, "reqtimeout");
+    r->input_filters = r->proto_input_filters = c->input_filters;
+    r->output_filters = r->proto_output_filters = c->output_filters;
+    c->keepalive = AP_CONN_CLOSE;
+}
+
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 129)
+static int stream_fd(conn_rec *c)
+{
+    apr_pollfd_t pollfd = {0};
+    apr_os_file_t fd;
+    if (ap_get_pollfd_from_conn(c, &pollfd, NULL) == APR_SUCCESS &&
+        pollfd.desc_type == APR_POLL_FILE &&
+        apr_os_file_get(&fd, pollfd.desc.f) == APR_SUCCESS) {
+        return fd;
+    }
+    return -1;
+}
+#else
+static int stream_fd(conn_rec *c)
+{
+    return -1; /* this httpd makes no upgrades of HTTP/2 requests either */
+}
+#endif
+
+static void begin(tunnel_t *t, tsgi_exchange_t *x)
+{
+    conn_rec *c = x->r->connection;
+
+    *t = (tunnel_t){.x = x, .c = c, .fd = x->client.fd};
+    t->kind = c->master != NULL       ? CLIENT_STREAM
+              : ap_ssl_conn_is_ssl(c) ? CLIENT_TLS
+                                      : CLIENT_SOCKET;
+    if (t->kind == CLIENT_STREAM) {
+        t->fd = stream_fd(c);
+    }
+    send_head(x->r);
+    leave_http(x->r);
+    tsgi_body_tunnel(&x->body);
+    x->reply.length = -1;
+    x->reply.is_bodiless = 0;
+    x->is_body_sent = 0;
+}
+
+/* ---- from the worker to the client -------------------------------------------------- */
+
+/* Writes what the core filter holds, as far as the client takes it now. */
+static tsgi_step_t push_output(tunnel_t *t)
+{
+    ap_filter_t *core = t->c->output_filters;
+    while (core->next != NULL) {
+        core = core->next;
+    }
+    if (core->frec->filter_func.out_func(core, NULL) != APR_SUCCESS || t->c->aborted) {
+        return tsgi_pump_fail(t->x, TSGI_FAIL_CLIENT);
+    }
+    if (!t->c->data_in_output_filters) {
+        t->stalled_since = 0;
+    }
+    else if (t->stalled_since == 0) {
+        t->stalled_since = tsgi_clock_now();
+    }
+    return TSGI_STEP_MORE;
+}
+
+static tsgi_step_t pass_held(tunnel_t *t)
+{
+    if (t->x->reply.is_dirty) {
+        const apr_status_t rv = tsgi_reply_pass(&t->x->reply);
+        if (rv != APR_SUCCESS) {
+            return tsgi_pump_fail(t->x, TSGI_FAIL_CLIENT);
+        }
+    }
+    return push_output(t);
+}
+
+/* The app has ended its half, and all of it has left. */
+static tsgi_step_t tell_half(tunnel_t *t)
+{
+    t->is_half_told = 1;
+    switch (t->kind) {
+    case CLIENT_SOCKET:
+        (void)shutdown(t->fd, SHUT_WR);
+        return TSGI_STEP_MORE;
+    case CLIENT_STREAM:
+        return tsgi_reply_end(&t->x->reply, 1) == APR_SUCCESS
+                   ? TSGI_STEP_MORE
+                   : tsgi_pump_fail(t->x, TSGI_FAIL_CLIENT);
+    case CLIENT_TLS:
+        break;
+    }
+    return TSGI_STEP_DONE;
+}
+
+/* Receives once and passes it on. *is_quiet: there was nothing. */
+static tsgi_step_t pull(tunnel_t *t, int *is_quiet)
+{
+    tsgi_exchange_t *x = t->x;
+    tsgi_step_t step = tsgi_frames_take(x);
+
+    if (step == TSGI_STEP_MORE) {
+        step = tsgi_pump_receive(x, is_quiet);
+        if (step == TSGI_STEP_MORE && !*is_quiet) {
+            step = tsgi_frames_take(x);
+        }
+    }
+    if (step == TSGI_STEP_DONE && x->state == TSGI_STATE_TUNNEL) {
+        x->state = TSGI_STATE_HALF;
+        step = TSGI_STEP_MORE;
+    }
+    /* What came before an end is the client's all the same. */
+    const tsgi_step_t passed = pass_held(t);
+    return step == TSGI_STEP_MORE ? passed : step;
+}
+
+static tsgi_step_t serve_client(tunnel_t *t, int *is_quiet)
+{
+    *is_quiet = 1;
+    if (t->c->data_in_output_filters) {
+        const tsgi_step_t step = push_output(t);
+        if (step != TSGI_STEP_MORE || t->c->data_in_output_filters) {
+            return step;
+        }
+    }
+    const tsgi_step_t step = pull(t, is_quiet);
+    if (step == TSGI_STEP_MORE && t->x->state == TSGI_STATE_HALF && !t->is_half_told &&
+        !t->c->data_in_output_filters) {
+        return tell_half(t);
+    }
+    return step;
+}
+
+/* ---- waiting ------------------------------------------------------------------------ */
+
+/* How long to wait, in ms; -1 = until something happens, 0 = the client is given up. */
+static int time_left(const tunnel_t *t, apr_time_t now)
+{
+    if (t->stalled_since == 0) {
+        return t->kind == CLIENT_STREAM ? ABORTED_TICK_MS : -1;
+    }
+    const apr_time_t end = t->stalled_since + t->x->r->server->timeout;
+    const apr_time_t ms = end > now ? (end - now + 999) / 1000 : 0;
+    return t->kind == CLIENT_STREAM && ms > ABORTED_TICK_MS ? ABORTED_TICK_MS : (int)ms;
+}
+
+static short client_events(const tunnel_t *t)
+{
+    const int wants_output = t->kind != CLIENT_STREAM && t->c->data_in_output_filters;
+    return (short)((t->x->wants_client ? POLLIN : 0) | (wants_output ? POLLOUT : 0));
+}
+
+/* @return 1 if the client has gone, which nobody would find out who does not read from it. */
+static int note_client(tunnel_t *t, const struct pollfd *client)
+{
+    char wakeups[64];
+
+    if ((client->revents & POLLOUT) != 0) {
+        t->stalled_since = tsgi_clock_now(); /* it takes something */
+    }
+    if (t->kind != CLIENT_STREAM) {
+        const short ended = POLLERR | POLLHUP | POLLNVAL;
+        return !t->x->wants_client && (client->revents & ended) != 0;
+    }
+    if ((client->revents & POLLIN) != 0) {
+        (void)!read(client->fd, wakeups, sizeof(wakeups));
+    }
+    else if (client->revents != 0) {
+        t->fd = -1;
+    }
+    return 0;
+}
+
+static tsgi_step_t wait_for_events(tunnel_t *t)
+{
+    tsgi_exchange_t *x = t->x;
+    const int is_stalled = t->c->data_in_output_filters;
+    const int left = time_left(t, tsgi_clock_now());
+    struct pollfd fds[2] = {
+        {.fd = t->is_worker_silent && is_stalled ? -1 : x->lease.connection->fd,
+         .events = (short)((is_stalled ? 0 : POLLIN) | (x->wants_write ? POLLOUT : 0))},
+        {.fd = t->fd, .events = client_events(t)}};
+
+    tsgi_pump_free_spare(x); /* it may be a long time */
+    if (left == 0) {
+        return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
+    }
+    if (poll(fds, 2, left) < 0 && errno != EINTR) {
+        x->error.os_error = errno;
+        return tsgi_pump_fail(x, TSGI_FAIL_UPGRADE);
+    }
+    t->is_worker_silent = is_stalled && (fds[0].revents & (POLLHUP | POLLERR)) != 0;
+    if (note_client(t, &fds[1]) || t->c->aborted) {
+        return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
+    }
+    return TSGI_STEP_MORE;
+}
+
+static int is_over(const tunnel_t *t)
+{
+    return t->is_half_told && t->x->is_body_sent && tsgi_upload_is_idle(t->x);
+}
+
+static tsgi_step_t run(tunnel_t *t)
+{
+    tsgi_exchange_t *x = t->x;
+    for (;;) {
+        int is_quiet;
+        tsgi_step_t step = serve_client(t, &is_quiet);
+        if (step == TSGI_STEP_MORE) {
+            step = tsgi_upload_push(x);
+        }
+        if (step == TSGI_STEP_MORE && is_over(t)) {
+            return TSGI_STEP_DONE;
+        }
+        if (step == TSGI_STEP_MORE && is_quiet && !x->has_more) {
+            step = wait_for_events(t);
+        }
+        if (step != TSGI_STEP_MORE) {
+            return step;
+        }
+    }
+}
+
+tsgi_step_t tsgi_tunnel_run(tsgi_exchange_t *x)
+{
+    tunnel_t tunnel;
+
+    begin(&tunnel, x);
+    const tsgi_step_t step = run(&tunnel);
+    if (step == TSGI_STEP_FAIL && x->error.kind == TSGI_FAIL_BODY) {
+        x->error.kind = TSGI_FAIL_CLIENT; /* its bytes are no body any more */
+    }
+    return step;
+}
