@@ -69,6 +69,7 @@ export class Slot implements Stateful<SlotState> {
       this.backoff.reset();
       return { delay: 0, isPatient: true };
     }
+    this.backoff.worked(upMs);
     const delay = this.backoff.fail();
     return { delay, isPatient: upMs >= 0 && delay <= PATIENCE_MS };
   }

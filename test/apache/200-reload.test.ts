@@ -1,18 +1,11 @@
-import {
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
-import { Load, type Result } from '../harness/load.ts';
+import { Load, show } from '../harness/load.ts';
 import { app } from '../harness/place.ts';
 import { processOf } from '../harness/processes.ts';
+import { AppRecord } from '../harness/record.ts';
 import { waitFor } from '../harness/wait.ts';
 
 /** Answers with what it is, and with its pid. */
@@ -197,12 +190,9 @@ describe('a script that changes', function () {
       await waitFor(() => before.every((pid) => !processOf(pid)), { what: 'a reload' });
     }
     await load.stop();
-    const show = ({ id, outcome, status, detail }: Result) =>
-      `${id} ${outcome} ${String(status)} ${detail}`;
-    expect(load.of('status', 'truncated', 'broken', 'foreign').map(show)).to.deep.equal([]);
-    expect(load.of('good').length).to.be.greaterThan(100);
-    const begun = readFileSync(path('begun'), 'utf8').split('\n').filter(Boolean);
-    expect(begun.filter((id, i) => begun.indexOf(id) !== i)).to.deep.equal([]);
+    expect(load.failures.map(show)).to.deep.equal([]);
+    expect(load.good).to.be.greaterThan(100);
+    expect(new AppRecord(path('begun')).refresh().twice).to.deep.equal([]);
     rmSync(path('begun'));
   });
 });

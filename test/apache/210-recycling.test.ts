@@ -1,10 +1,11 @@
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
-import { Load, type Result } from '../harness/load.ts';
+import { Load, show } from '../harness/load.ts';
 import { app } from '../harness/place.ts';
 import { processOf } from '../harness/processes.ts';
+import { AppRecord } from '../harness/record.ts';
 import { waitFor } from '../harness/wait.ts';
 
 /** Does to its own process what it is asked for. */
@@ -42,8 +43,6 @@ describe('recycling', function () {
     waitFor(() => workers(name).some((pid) => pid !== old) && !processOf(old), {
       what: `another worker of ${name} than ${String(old)}`,
     });
-  const show = ({ id, outcome, status, detail }: Result) =>
-    `${id} ${outcome} ${String(status)} ${detail}`;
 
   before(async () => {
     httpd = await Httpd.prepare({ config: '' });
@@ -76,14 +75,13 @@ ${group('processor', 'cpu-time-limit=1s graceful-timeout=1m')}
         const now = workers('many');
         now.forEach((pid) => seen.add(pid));
         least = Math.min(least, now.length);
-        return load.results.length >= 1000;
+        return load.requests >= 1000;
       },
       { timeoutMs: 40_000, what: '1000 requests' },
     );
     await load.stop();
-    expect(load.of('status', 'truncated', 'broken', 'foreign').map(show)).to.deep.equal([]);
-    const begun = readFileSync(join(httpd.dir, 'apps/begun'), 'utf8').split('\n').filter(Boolean);
-    expect(begun.filter((id, i) => begun.indexOf(id) !== i)).to.deep.equal([]);
+    expect(load.failures.map(show)).to.deep.equal([]);
+    expect(new AppRecord(join(httpd.dir, 'apps/begun')).refresh().twice).to.deep.equal([]);
     expect(seen.size).to.be.greaterThan(5);
     expect(least).to.be.at.least(2);
   });

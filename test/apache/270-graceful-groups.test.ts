@@ -1,10 +1,11 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
-import { Load, type Result } from '../harness/load.ts';
+import { Load, show } from '../harness/load.ts';
 import { app, isRoot } from '../harness/place.ts';
 import { fdsOf, processOf, statusOf } from '../harness/processes.ts';
+import { AppRecord } from '../harness/record.ts';
 import { waitFor } from '../harness/wait.ts';
 
 /** Answers with its pid; /slow?ms=N when that time has passed. With DEAF set it does not end by itself. */
@@ -31,9 +32,6 @@ TSGIScriptAlias /${name} @APPS@/chaos.js process-group=${name}
 const limits =
   'ServerLimit 16\nThreadsPerChild 16\nThreadLimit 16\nStartServers 2\nMaxRequestWorkers 64\nMinSpareThreads 16\nMaxSpareThreads 64\n';
 
-const show = ({ id, outcome, status, detail }: Result) =>
-  `${id} ${outcome} ${String(status)} ${detail}`;
-
 describe('apachectl graceful under load', function () {
   this.timeout(90_000);
   let httpd: Httpd;
@@ -43,31 +41,28 @@ describe('apachectl graceful under load', function () {
   const workers = (name: string) =>
     httpd.processes(new RegExp(`^tsgi: worker ${name}/`)).map(({ pid }) => pid);
   const supervisors = () => httpd.processes(/^tsgi: supervisor/);
-  const begun = () => {
-    const file = join(httpd.dir, 'apps/begun');
-    return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
-  };
+  const record = () => new AppRecord(join(httpd.dir, 'apps/begun')).refresh();
 
   const startLoad = async (...names: string[]) => {
     for (const name of names) {
       const prefix = `${String(++nloads)}-${name}-`;
       const load = new Load({ port: httpd.port, path: `/${name}`, connections: 3, prefix });
       loads.set(name, load);
-      await waitFor(() => load.of('good').length >= 30, { what: `load on ${name}` });
+      await waitFor(() => load.good >= 30, { what: `load on ${name}` });
     }
   };
   const more = async (name: string, count = 60) => {
     const load = loads.get(name);
-    const wanted = (load?.of('good').length ?? 0) + count;
-    await waitFor(() => (load?.of('good').length ?? 0) >= wanted, {
+    const wanted = (load?.good ?? 0) + count;
+    await waitFor(() => (load?.good ?? 0) >= wanted, {
       what: `${String(count)} more good answers of ${name}`,
     });
   };
   /** Requests that failed. One on a kept connection that httpd closed, and nobody saw, is httpd's. */
   const failed = (name: string): string[] => {
-    const reached = new Set(begun());
-    return (loads.get(name)?.of('status', 'truncated', 'broken', 'foreign') ?? [])
-      .filter((r) => !(r.outcome === 'broken' && r.isReused && !reached.has(r.id)))
+    const reached = record();
+    return (loads.get(name)?.failures ?? [])
+      .filter((r) => !(r.outcome === 'idle' && reached.begunBy(r.id) === undefined))
       .map(show);
   };
   const stopLoad = async () => {
@@ -147,8 +142,7 @@ describe('apachectl graceful under load', function () {
     expect(workers('kept')).to.have.members(kept);
     expect(failed('kept')).to.deep.equal([]);
     expect(failed('changed')).to.deep.equal([]);
-    const seen = new Set<string>();
-    expect(begun().filter((id) => seen.size === seen.add(id).size)).to.deep.equal([]);
+    expect(record().twice).to.deep.equal([]);
   });
 
   it('adds a script to an application group that is shared, and takes one away, without a failure', async () => {

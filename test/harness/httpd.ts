@@ -31,6 +31,8 @@ export interface HttpdOptions {
   readonly limits?: string;
   /** Off for benchmarks. */
   readonly accessLog?: boolean;
+  /** Further variables in httpd's environment. */
+  readonly environment?: Readonly<NodeJS.ProcessEnv>;
 }
 
 const MODULES =
@@ -122,7 +124,7 @@ export class Httpd {
     mkdirSync(join(this.dir, 'run'));
     mkdirSync(join(this.dir, 'htdocs'));
     mkdirSync(join(this.dir, 'apps'));
-    this.#environment = sanitizedEnvironment(this.dir);
+    this.#environment = { ...sanitizedEnvironment(this.dir), ...options.environment };
     this.log = new ErrorLog(join(this.dir, 'error.log'));
     this.configure(options.config);
     if (isRoot && !options.asRoot) {

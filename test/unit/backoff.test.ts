@@ -44,4 +44,27 @@ describe('Backoff', () => {
     expect(backoff.failures).to.equal(0);
     expect(backoff.fail()).to.equal(100);
   });
+
+  it('begins anew for what worked ten times as long as it had to wait', () => {
+    const backoff = new Backoff(MIDDLE);
+    for (let i = 0; i < 20; i++) {
+      backoff.worked(1000);
+      expect(backoff.fail()).to.equal(100);
+    }
+    backoff.worked(999);
+    expect(backoff.fail()).to.equal(200);
+    backoff.worked(1999);
+    expect(backoff.fail()).to.equal(400);
+    backoff.worked(4000);
+    expect(backoff.fail()).to.equal(100);
+  });
+
+  it('goes on growing for what works for a moment each time', () => {
+    const backoff = new Backoff(MIDDLE);
+    const delays = Array.from({ length: 9 }, () => {
+      backoff.worked(500);
+      return backoff.fail();
+    });
+    expect(delays.at(-1)).to.equal(25_600);
+  });
 });
