@@ -176,7 +176,8 @@ TSGIScriptAlias /broken @ROOT@/apps/broken.js process-group=broken
       what: 'a worker',
       timeoutMs: 35_000,
     });
-    expect((await httpd.ask('/site/x')).status).to.equal(200);
+    // After failed starts requests are refused until a worker is ready.
+    await waitFor(async () => (await httpd.ask('/site/x')).status === 200);
     expect(pidOf(/^tsgi: supervisor site$/)).to.equal(supervisor);
   });
 
