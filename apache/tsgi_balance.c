@@ -8,6 +8,9 @@
 /* A live worker greets within a turn of its loop. After this long another one with an
  * idle connection gets the request, though it has more in hand. */
 #define GREETING_PATIENCE_MS 10
+/* A worker with requests in hand that has said nothing for so long may be stopped, or its loop
+ * blocked: it gets another one only on a connection that it greets now. */
+#define SILENCE (250 * 1000)
 /* While somebody serves, silent slots are looked at this often. */
 #define PROBE_INTERVAL (20 * 1000)
 /* When a connect may be tried again: backlog full; worker hung up; nobody there. */
@@ -69,13 +72,22 @@ void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now)
 /* What one look at all slots finds. −1: none. */
 typedef struct {
     int ready; /* fewest in hand among those with an idle connection */
-    int alive; /* fewest in hand among those that speak but have no idle connection */
+    int alive; /* fewest in hand among those that speak but have no idle connection, and
+                * those whose silence makes theirs doubtful */
     apr_uint32_t ready_load, alive_load;
 } choice_t;
 
 /* Penalised slots count as if they had much in hand: they are the last, but not
  * nobody. */
 #define PENALTY_LOAD (1u << 20)
+
+/* May the slot's worker be stopped, or its loop blocked? */
+static int is_doubtful(const tsgi_slots_t *slots, int slot, apr_time_t served_at,
+                       apr_time_t now)
+{
+    return slots->nslots > 1 && now - served_at > SILENCE &&
+           tsgi_load_get(slots, slot) > 0;
+}
 
 static choice_t look(tsgi_slots_t *slots, apr_time_t now)
 {
@@ -91,11 +103,13 @@ static choice_t look(tsgi_slots_t *slots, apr_time_t now)
         }
         const apr_uint32_t load =
             tsgi_load_get(slots, slot) + (hints.is_penalised ? PENALTY_LOAD : 0);
-        if (hints.ready > 0 && (choice.ready < 0 || load < choice.ready_load)) {
-            choice.ready = slot;
-            choice.ready_load = load;
+        if (hints.ready > 0 && !is_doubtful(slots, slot, hints.served_at, now)) {
+            if (choice.ready < 0 || load < choice.ready_load) {
+                choice.ready = slot;
+                choice.ready_load = load;
+            }
         }
-        else if (hints.ready <= 0 && (choice.alive < 0 || load < choice.alive_load)) {
+        else if (choice.alive < 0 || load < choice.alive_load) {
             choice.alive = slot;
             choice.alive_load = load;
         }
@@ -113,13 +127,31 @@ static int take_ready(tsgi_slots_t *slots, int slot, tsgi_lease_t *lease)
     return 1;
 }
 
+/*
+ * A connection whose greeting is still to be read. Where the worker is in doubt, none that was
+ * opened before its last sign of life: the greeting lies there since.
+ */
 static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error)
 {
-    tsgi_connection_t *connection = tsgi_pool_take_pending(slot_pool(slots, slot));
+    tsgi_pool_t *pool = slot_pool(slots, slot);
+    tsgi_connection_t *connection = tsgi_pool_take_pending(pool);
+
     if (connection != NULL) {
-        return connection;
+        const apr_time_t now = tsgi_clock_now();
+        const apr_time_t served_at = tsgi_pool_hints(pool, now).served_at;
+        const int is_in_doubt = is_doubtful(slots, slot, served_at, now);
+        while (is_in_doubt && connection != NULL && connection->idle_since <= served_at) {
+            tsgi_connection_close(connection);
+            connection = tsgi_pool_take_pending(pool);
+        }
     }
-    return tsgi_connection_open(slots->slots[slot].socket.path, error);
+    if (connection == NULL) {
+        connection = tsgi_connection_open(slots->slots[slot].socket.path, error);
+        if (connection != NULL) {
+            connection->idle_since = tsgi_clock_now();
+        }
+    }
+    return connection;
 }
 
 static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot,
@@ -155,6 +187,7 @@ static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
 
     if (greeting == TSGI_GREETING_HELLO) {
         tsgi_pool_set_alive(pool, 1);
+        tsgi_pool_note_sign(pool, tsgi_clock_now());
     }
     else if (greeting != TSGI_GREETING_NONE) {
         if (greeting == TSGI_GREETING_WRONG) {

@@ -119,7 +119,7 @@ void tsgi_pool_give(tsgi_pool_t *pool, tsgi_connection_t *connection, apr_time_t
         return;
     }
     connection->idle_since = now;
-    __atomic_store_n(&pool->served_at, now, __ATOMIC_RELAXED);
+    tsgi_pool_note_sign(pool, now);
     pthread_mutex_lock(&pool->lock);
     if (pool->is_closed) {
         surplus = connection;
@@ -204,6 +204,11 @@ tsgi_pool_hints_t tsgi_pool_hints(const tsgi_pool_t *pool, apr_time_t now)
 void tsgi_pool_set_alive(tsgi_pool_t *pool, int is_alive)
 {
     __atomic_store_n(&pool->is_alive, is_alive, __ATOMIC_RELAXED);
+}
+
+void tsgi_pool_note_sign(tsgi_pool_t *pool, apr_time_t now)
+{
+    __atomic_store_n(&pool->served_at, now, __ATOMIC_RELAXED);
 }
 
 void tsgi_pool_penalise(tsgi_pool_t *pool, apr_time_t now)

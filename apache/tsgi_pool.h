@@ -48,11 +48,13 @@ typedef struct {
     int ready;    /**< READY connections */
     int is_alive; /**< the last thing heard from the slot was not its end */
     int is_penalised;
-    apr_time_t served_at; /**< when a request was last answered, 0 = never */
+    apr_time_t served_at; /**< when it last answered a request or greeted, 0 = never */
 } tsgi_pool_hints_t;
 tsgi_pool_hints_t tsgi_pool_hints(const tsgi_pool_t *pool, apr_time_t now);
 /** The slot has said HELLO, or has turned out to be away. */
 void tsgi_pool_set_alive(tsgi_pool_t *pool, int is_alive);
+/** The slot has just shown that it is awake. */
+void tsgi_pool_note_sign(tsgi_pool_t *pool, apr_time_t now);
 void tsgi_pool_penalise(tsgi_pool_t *pool, apr_time_t now);
 /**
  * @return 1 once per `interval` for all threads together: whose turn it is to look at a
