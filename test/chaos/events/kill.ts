@@ -37,16 +37,17 @@ const HANG_MS = 1000;
 
 /**
  * The kill that a request fell victim to: its worker's app had begun it; or it is one without a body, which
- * is not announced by STARTED, and the worker had read it. (A POST that was not begun goes to another worker.)
+ * is not announced by STARTED, and the worker had read it; or its worker had sent STARTED, and died before
+ * the app could note it. (A POST that was not begun goes to another worker.)
  */
 function killOf(
   kills: readonly Kill[],
-  { id, kind, at, status }: Result,
+  { id, at, status }: Result,
   record: AppRecord,
 ): Kill | undefined {
   const begunBy = record.begunBy(id);
   if (begunBy !== undefined) return kills.find(({ pid }) => pid === begunBy);
-  if (status !== 502 || kind === 'post') return undefined;
+  if (status !== 502) return undefined;
   return kills.findLast((kill) => at >= kill.at && at <= kill.at + 2 * HANG_MS);
 }
 
@@ -88,6 +89,13 @@ function judgeKills(arena: Arena, kills: readonly Kill[], { failures, record }: 
     const kill = killOf(kills, failure, record);
     return kill ? [failure.at - kill.at] : [];
   });
+  // A worker is between STARTED and the app with one request at a time.
+  const unnoted = failures
+    .filter(({ id, kind }) => kind === 'post' && record.begunBy(id) === undefined)
+    .map((failure) => killOf(kills, failure, record));
+  if (new Set(unnoted).size < unnoted.length) {
+    arena.fail(`${unnoted.length} POST got 502 that the app had not begun`);
+  }
   const slow = waits.filter((ms) => ms > HANG_MS).length;
   if (slow > 0) arena.failTimed(`${slow} victims waited longer than 1 s`);
   const starts = delays(kills, record);
