@@ -18,7 +18,7 @@ import { executableByAll, nodesUnderTest } from './nodes.ts';
 
 const config = `
 Protocols h2c http/1.1
-TSGIDaemonProcess versions env=XDG_CACHE_HOME=@ROOT@/run/cache
+TSGIDaemonProcess versions apache-threads=48 env=XDG_CACHE_HOME=@ROOT@/run/cache
 TSGIProcessGroup versions
 TSGIScriptAlias /server @APPS@/versions/server.js
 TSGIScriptAlias /main @APPS@/versions/main.mjs
