@@ -41,8 +41,10 @@ static void lease_begin(tsgi_lease_t *lease, tsgi_slots_t *slots, int slot,
 
 void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now)
 {
+    tsgi_pool_t *pool = slot_pool(lease->slots, lease->slot);
     tsgi_load_sub(lease->slots, lease->slot);
-    tsgi_pool_give(slot_pool(lease->slots, lease->slot), lease->connection, now);
+    tsgi_pool_note_sign(pool, now);
+    tsgi_pool_give(pool, lease->connection, now);
     lease->connection = NULL;
 }
 
@@ -127,33 +129,6 @@ static int take_ready(tsgi_slots_t *slots, int slot, tsgi_lease_t *lease)
     return 1;
 }
 
-/*
- * A connection whose greeting is still to be read. Where the worker is in doubt, none that was
- * opened before its last sign of life: the greeting lies there since.
- */
-static tsgi_connection_t *open_pending(tsgi_slots_t *slots, int slot, int *error)
-{
-    tsgi_pool_t *pool = slot_pool(slots, slot);
-    tsgi_connection_t *connection = tsgi_pool_take_pending(pool);
-
-    if (connection != NULL) {
-        const apr_time_t now = tsgi_clock_now();
-        const apr_time_t served_at = tsgi_pool_hints(pool, now).served_at;
-        const int is_in_doubt = is_doubtful(slots, slot, served_at, now);
-        while (is_in_doubt && connection != NULL && connection->idle_since <= served_at) {
-            tsgi_connection_close(connection);
-            connection = tsgi_pool_take_pending(pool);
-        }
-    }
-    if (connection == NULL) {
-        connection = tsgi_connection_open(slots->slots[slot].socket.path, error);
-        if (connection != NULL) {
-            connection->idle_since = tsgi_clock_now();
-        }
-    }
-    return connection;
-}
-
 static void log_wrong_greeting(request_rec *r, tsgi_slots_t *slots, int slot,
                                const char *why)
 {
@@ -187,7 +162,6 @@ static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
 
     if (greeting == TSGI_GREETING_HELLO) {
         tsgi_pool_set_alive(pool, 1);
-        tsgi_pool_note_sign(pool, tsgi_clock_now());
     }
     else if (greeting != TSGI_GREETING_NONE) {
         if (greeting == TSGI_GREETING_WRONG) {
@@ -199,6 +173,34 @@ static tsgi_greeting_t greet(request_rec *r, tsgi_slots_t *slots, int slot,
     return greeting;
 }
 
+/*
+ * A connection whose greeting is still to come. A greeting that lies there already tells nothing
+ * about a worker that is in doubt now: such a connection becomes a READY one.
+ */
+static tsgi_connection_t *open_pending(request_rec *r, tsgi_slots_t *slots, int slot,
+                                       int *error)
+{
+    tsgi_pool_t *pool = slot_pool(slots, slot);
+    tsgi_connection_t *connection = tsgi_pool_take_pending(pool);
+
+    while (connection != NULL) {
+        const apr_time_t now = tsgi_clock_now();
+        answer_t answer;
+        if (!is_doubtful(slots, slot, tsgi_pool_hints(pool, now).served_at, now)) {
+            return connection;
+        }
+        const tsgi_greeting_t greeting = greet(r, slots, slot, connection, &answer);
+        if (greeting == TSGI_GREETING_NONE) {
+            return connection;
+        }
+        if (greeting == TSGI_GREETING_HELLO) {
+            tsgi_pool_give(pool, connection, now);
+        }
+        connection = tsgi_pool_take_pending(pool);
+    }
+    return tsgi_connection_open(slots->slots[slot].socket.path, error);
+}
+
 /* A new connection to a slot that is known to speak: its HELLO is a turn of the
  * worker's loop away. */
 static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
@@ -207,7 +209,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     struct pollfd fds[2];
     answer_t answer;
     int error;
-    tsgi_connection_t *connection = open_pending(slots, slot, &error);
+    tsgi_connection_t *connection = open_pending(r, slots, slot, &error);
 
     if (connection == NULL) {
         tsgi_pool_penalise(slot_pool(slots, slot), tsgi_clock_now());
@@ -217,6 +219,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     (void)tsgi_client_wait(client, fds, 1, GREETING_PATIENCE_MS, 0);
     switch (greet(r, slots, slot, connection, &answer)) {
     case TSGI_GREETING_HELLO:
+        tsgi_pool_note_sign(slot_pool(slots, slot), tsgi_clock_now());
         lease_begin(lease, slots, slot, connection);
         return 1;
     case TSGI_GREETING_NONE:
@@ -241,7 +244,7 @@ static void probe_silent(request_rec *r, tsgi_slots_t *slots, apr_time_t now)
         }
         answer_t answer;
         int error;
-        tsgi_connection_t *connection = open_pending(slots, slot, &error);
+        tsgi_connection_t *connection = open_pending(r, slots, slot, &error);
         if (connection == NULL) {
             continue;
         }
@@ -291,7 +294,7 @@ static void seat_connect(waiting_t *w, int slot, apr_time_t now)
     seat_t *seat = &w->seats[slot];
     int error = 0;
 
-    seat->connection = open_pending(w->slots, slot, &error);
+    seat->connection = open_pending(w->r, w->slots, slot, &error);
     if (seat->connection != NULL) {
         seat->full_since = 0;
         seat->away = AWAY_NOT;
@@ -315,6 +318,7 @@ static int seat_listen(waiting_t *w, int slot, apr_time_t now)
     seat_t *seat = &w->seats[slot];
     switch (greet(w->r, w->slots, slot, seat->connection, &seat->answer)) {
     case TSGI_GREETING_HELLO:
+        tsgi_pool_note_sign(slot_pool(w->slots, slot), now);
         return 1;
     case TSGI_GREETING_NONE:
         return 0;

@@ -23,7 +23,8 @@
 
 typedef struct tsgi_connection_t {
     struct tsgi_connection_t *newer, *older; /**< tsgi_pool.c's list */
-    apr_time_t idle_since; /**< when it was given back, or, before its greeting, opened */
+    apr_time_t idle_since;                   /**< tsgi_pool.c: when it was given back */
+    int is_probe; /**< tsgi_balance.c: opened to see whether the worker still greets */
     int fd;
     uint32_t pid;   /**< of the worker, from HELLO; 0 before */
     uint8_t minor;  /**< of the version of the wire that it speaks */

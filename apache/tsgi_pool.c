@@ -119,7 +119,6 @@ void tsgi_pool_give(tsgi_pool_t *pool, tsgi_connection_t *connection, apr_time_t
         return;
     }
     connection->idle_since = now;
-    tsgi_pool_note_sign(pool, now);
     pthread_mutex_lock(&pool->lock);
     if (pool->is_closed) {
         surplus = connection;
