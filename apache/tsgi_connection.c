@@ -215,6 +215,20 @@ static void parts_advance(struct iovec *parts, int nparts, size_t n)
     }
 }
 
+/* Never waits. @return bytes written, by which the parts have moved on, or −errno. */
+static long send_message(tsgi_connection_t *connection, struct msghdr *message)
+{
+    ssize_t n;
+    do {
+        n = sendmsg(connection->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return -errno;
+    }
+    parts_advance(message->msg_iov, (int)message->msg_iovlen, (size_t)n);
+    return (long)n;
+}
+
 long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, int nparts)
 {
     while (nparts > 0 && parts->iov_len == 0) {
@@ -228,15 +242,7 @@ long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, in
         return 0;
     }
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)nparts};
-    ssize_t n;
-    do {
-        n = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) {
-        return -errno;
-    }
-    parts_advance(parts, nparts, (size_t)n);
-    return (long)n;
+    return send_message(connection, &message);
 }
 
 long tsgi_connection_pass(tsgi_connection_t *connection, struct iovec *parts, int nparts,
@@ -250,7 +256,6 @@ long tsgi_connection_pass(tsgi_connection_t *connection, struct iovec *parts, in
                              .msg_iovlen = (size_t)nparts,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
-    ssize_t n;
 
     memset(&control, 0, sizeof(control));
     struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
@@ -258,14 +263,7 @@ long tsgi_connection_pass(tsgi_connection_t *connection, struct iovec *parts, in
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(sizeof(fd));
     memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
-    do {
-        n = sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) {
-        return -errno;
-    }
-    parts_advance(parts, nparts, (size_t)n);
-    return (long)n;
+    return send_message(connection, &message);
 }
 
 /* ---- greeting ----------------------------------------------------------------------- */

@@ -41,6 +41,20 @@ export interface Seen {
   readonly isKept: boolean;
 }
 
+/** An exchange that brought no response. */
+export function nothing(interim: readonly Interim[] = []): Seen {
+  return {
+    interim,
+    status: 0,
+    reason: '',
+    headers: [],
+    body: '',
+    trailers: [],
+    end: 'none',
+    isKept: false,
+  };
+}
+
 export type Transport = 'http' | 'tls' | 'h2';
 
 function pairs(raw: readonly string[]): Field[] {
@@ -164,7 +178,7 @@ export class Client {
       setTimeout(() => req.destroy(), 50);
     }
     const res = await answered;
-    if (res === undefined) return this.#nothing(interim);
+    if (res === undefined) return nothing(interim);
     if (spec.abort === 'in-response') setTimeout(() => req.destroy(), 50);
     const { chunks } = await readResponse(res);
     await sent.catch(() => undefined);
@@ -177,19 +191,6 @@ export class Client {
       trailers: pairs(res.rawTrailers),
       end: res.complete ? 'whole' : 'cut',
       isKept: res.complete && (await freed) && !/close/i.test(res.headers.connection ?? ''),
-    };
-  }
-
-  #nothing(interim: readonly Interim[]): Seen {
-    return {
-      interim,
-      status: 0,
-      reason: '',
-      headers: [],
-      body: '',
-      trailers: [],
-      end: 'none',
-      isKept: false,
     };
   }
 
@@ -255,7 +256,7 @@ export class Client {
       }, 50);
     }
     const response = await head;
-    if (response === undefined) return this.#nothing(interim);
+    if (response === undefined) return nothing(interim);
     if (spec.abort === 'in-response') {
       setTimeout(() => {
         stream.close(constants.NGHTTP2_CANCEL);

@@ -2,7 +2,7 @@
  * What may differ between `node app.cjs` and the same app below Apache, each with its reason. The suite takes
  * these out of both sides and compares the rest; one that no case needs fails the suite.
  */
-import type { Field, Seen, Transport } from './client.ts';
+import { nothing, type Field, type Seen, type Transport } from './client.ts';
 
 /** What the app has seen of a request. */
 export interface View {
@@ -143,7 +143,7 @@ export const differences: Readonly<Record<string, Difference>> = {
     reason:
       'Node closes the connection without a word, Apache answers 500 and logs TSGI0712: a client is never left without an answer',
     cases: /\/(destroy|strict-length)$/,
-    without: ({ view }) => ({ seen: nothing, view }),
+    without: ({ view }) => ({ seen: nothing(), view }),
   },
   'order of events between request and response': {
     reason:
@@ -171,12 +171,12 @@ export const differences: Readonly<Record<string, Difference>> = {
   'a fragment in the request target': {
     reason: 'httpd refuses it (RFC 9112 section 3.2 allows none)',
     cases: /^target .*#/,
-    without: () => ({ seen: nothing, view: null }),
+    without: () => ({ seen: nothing(), view: null }),
   },
   'methods that node:http does not know': {
     reason: 'its parser refuses them; httpd passes them on',
     cases: /^method FOO$/,
-    without: () => ({ seen: nothing, view: null }),
+    without: () => ({ seen: nothing(), view: null }),
   },
   'encrypted sockets': {
     reason: 'the app itself listens without TLS; below Apache its socket tells what the client has',
@@ -225,15 +225,4 @@ export const differences: Readonly<Record<string, Difference>> = {
     cases: /early-hints$/,
     without: inSeen((seen) => ({ ...seen, interim: [] })),
   },
-};
-
-const nothing: Seen = {
-  interim: [],
-  status: 0,
-  reason: '',
-  headers: [],
-  body: '',
-  trailers: [],
-  end: 'none',
-  isKept: false,
 };
