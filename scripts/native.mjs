@@ -6,10 +6,10 @@
 // CMake in a checkout; an installed package has no cmake-js, so plain cmake does it there.
 // TSGI_WERROR=1 in the environment makes warnings errors.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
@@ -61,16 +61,16 @@ function findCmakeJs() {
   }
 }
 
-/** True when the build directory was configured with exactly these values. */
-function isConfigured(out, values) {
-  const cache = join(out, 'CMakeCache.txt');
-  if (!existsSync(cache)) return false;
-  const known = new Map();
-  for (const line of readFileSync(cache, 'utf8').split('\n')) {
-    const found = /^(\w+):\w+=(.*)$/.exec(line);
-    if (found) known.set(found[1], found[2]);
-  }
-  return Object.entries(values).every(([name, value]) => known.get(name) === value);
+/**
+ * True when the build directory was configured with exactly these values, to the end: CMake's own cache
+ * is there, too, when it gave up half-way.
+ */
+function isConfigured(stamp, values) {
+  return (
+    existsSync(stamp) &&
+    existsSync(join(dirname(stamp), 'CMakeCache.txt')) &&
+    readFileSync(stamp, 'utf8') === JSON.stringify(values)
+  );
 }
 
 /**
@@ -97,7 +97,9 @@ export function buildNative(variant = 'release', target = undefined) {
       ? run('/usr/bin/flock', [out, command, ...args], env)
       : run(command, args, env);
 
-  if (!isConfigured(out, values)) {
+  const stamp = join(out, 'configured.json');
+  if (!isConfigured(stamp, values)) {
+    rmSync(stamp, { force: true });
     // CMake would refuse a cache of another place or of another generator.
     rmSync(join(out, 'CMakeCache.txt'), { force: true });
     rmSync(join(out, 'CMakeFiles'), { recursive: true, force: true });
@@ -117,6 +119,7 @@ export function buildNative(variant = 'release', target = undefined) {
       options.push(`-DTSGI_NODE=${process.execPath}`);
       locked('cmake', ['-S', root, '-B', out, ...options]);
     }
+    writeFileSync(stamp, JSON.stringify(values));
   }
   if (cmakeJs) {
     locked(process.execPath, [cmakeJs, 'build', '--log-level=error', '--out', out, ...building]);
