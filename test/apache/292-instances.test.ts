@@ -1,10 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
-import { isRoot } from '../harness/place.ts';
+import { Load, show } from '../harness/load.ts';
+import { app, isRoot, place } from '../harness/place.ts';
 import { processOf } from '../harness/processes.ts';
+import { AppRecord } from '../harness/record.ts';
 import { waitFor } from '../harness/wait.ts';
 
 const source = (name: string) =>
@@ -187,5 +197,81 @@ setTimeout(() => { isWarm = true; ${word} }, 700);\n`;
     await waitFor(async () => (await httpd.ask('/added')).status === 200);
     await waitFor(async () => (await httpd.ask('/changed')).body !== changed);
     expect((await httpd.ask('/kept')).body).to.equal(body);
+  });
+});
+
+describe('another build of the module', function () {
+  this.timeout(60_000);
+  let httpd: Httpd;
+  let frame: string;
+
+  /** What `npm install` of a new version leaves behind, and the LoadModule line for it. */
+  const install = (name: string) => {
+    const dist = join(httpd.dir, name);
+    if (!existsSync(dist)) cpSync(join(place(), 'dist'), dist, { recursive: true });
+    writeFileSync(
+      join(httpd.dir, 'httpd.conf'),
+      frame.replace(/(LoadModule tsgi_module) .*/, `$1 "${dist}/mod_tsgi.so"`),
+    );
+  };
+
+  before(async () => {
+    httpd = await Httpd.prepare({
+      config: `TSGIDaemonProcess chaos processes=2 env=CHAOS_FILE=@ROOT@/apps/begun
+TSGIScriptAlias /chaos @ROOT@/apps/chaos.js process-group=chaos`,
+    });
+    httpd.write('chaos.js', readFileSync(app('chaos.js'), 'utf8'));
+    frame = readFileSync(join(httpd.dir, 'httpd.conf'), 'utf8');
+    install('old');
+    await httpd.start();
+  });
+  after(() => httpd.stop());
+
+  /** @param begin what happens before the restart; others' ids must not be the same. */
+  async function restartUnderLoad(begin: () => void, prefix: string): Promise<void> {
+    const old = httpd.processes(/^tsgi: (supervisor|worker)/).map(({ pid }) => pid);
+    const record = join(httpd.dir, 'apps', 'begun');
+    const load = new Load({ port: httpd.port, path: '/chaos', connections: 6, prefix, record });
+    try {
+      await waitFor(() => load.good > 50);
+      begin();
+      await httpd.graceful();
+      await waitFor(() => old.every((pid) => !processOf(pid)), {
+        what: 'the end of the old supervisor and its workers',
+        timeoutMs: 30_000,
+      });
+      const { good } = load;
+      await waitFor(() => load.good > good + 50);
+    } finally {
+      await load.stop();
+    }
+    // Kept connections that httpd closes at a restart are the client's to repeat.
+    const failures = load.failures.filter(({ outcome }) => outcome !== 'idle');
+    expect(failures.map(show)).to.deep.equal([]);
+    expect(new AppRecord(record).refresh().twice).to.deep.equal([]);
+    expect(httpd.processes(/^tsgi: supervisor/)).to.have.length(1);
+  }
+  const takeovers = () => httpd.log.matching(/TSGI0076.*takes over from mod_tsgi/).length;
+
+  it('takes over at a graceful restart without a request lost', async () => {
+    await restartUnderLoad(() => {
+      install('new');
+    }, 'a');
+    expect(takeovers()).to.equal(1);
+  });
+
+  it('gives way again to the one before', async () => {
+    await restartUnderLoad(() => {
+      install('old');
+    }, 'b');
+    expect(takeovers()).to.equal(2);
+  });
+
+  it('may be put in the place of the one that runs', async () => {
+    await restartUnderLoad(() => {
+      // As npm does: other files under the same names. The module itself stays what it is.
+      renameSync(join(httpd.dir, 'old'), join(httpd.dir, 'former'));
+      install('old');
+    }, 'c');
   });
 });
