@@ -2,7 +2,6 @@
  * Serves a request to a TSGI callable (docs/tsgi.md): calls it, takes what it returns apart, sends it
  * with back-pressure, and answers 500 when it fails.
  */
-import { Readable } from 'node:stream';
 import { TsgiError } from '../errors.ts';
 import type { Application, Chunk, ResponseHeaders } from '../types.ts';
 import { makeEnviron } from './environ.ts';
@@ -10,22 +9,10 @@ import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import type { Head } from './head.ts';
 import { S_METHOD } from './head.ts';
+import type { BodySource } from './input.ts';
+import { asReadable, BodyInput } from './input.ts';
 import type { CallableHead } from './start.ts';
 import { describe, makeHead } from './start.ts';
-
-/** `tsgi.input`. Lets Apache's part of an `Expect: 100-continue` happen when it is first read. */
-class BodyInput extends Readable {
-  readonly #exchange: CallableExchange;
-
-  constructor(exchange: CallableExchange) {
-    super({ highWaterMark: HIGH_WATER });
-    this.#exchange = exchange;
-  }
-
-  override _read(): void {
-    this.#exchange.wantBody();
-  }
-}
 
 type ChunkIterator =
   Iterator<unknown, unknown, undefined> | AsyncIterator<unknown, unknown, undefined>;
@@ -61,13 +48,13 @@ function sizeOf(chunk: Chunk): number {
 /** What the app did against the interface, found after its code had run: it has no telling stack. */
 class BadApplication extends TsgiError {}
 
-export class CallableExchange extends Exchange {
+export class CallableExchange extends Exchange implements BodySource {
   readonly #application: Application;
   readonly #input: BodyInput;
   #head: CallableHead | undefined;
   #hasHeadLeft = false;
   #isReading = true;
-  #isBodyComplete = false;
+  isBodyComplete = false;
   /** Bytes of the body that have been sent. */
   #sent = 0;
   #iterator: ChunkIterator | undefined;
@@ -82,7 +69,7 @@ export class CallableExchange extends Exchange {
 
   begin(): void {
     if (!this.head.hasBody) this.endBody();
-    const environ = makeEnviron(this, this.#input);
+    const environ = makeEnviron(this, asReadable(this.#input));
     let result: unknown;
     try {
       result = this.#application(environ, (status, headers, error) => {
@@ -118,14 +105,14 @@ export class CallableExchange extends Exchange {
   }
 
   takeBody(chunk: Buffer): void {
-    if (this.#input.push(chunk) || !this.#isReading) return;
+    if (asReadable(this.#input).push(chunk) || !this.#isReading) return;
     this.#isReading = false;
     this.channel.pause(this.id);
   }
 
   endBody(): void {
-    this.#isBodyComplete = true;
-    this.#input.push(null);
+    this.isBodyComplete = true;
+    if (this.#input.isMade) asReadable(this.#input).push(null);
   }
 
   // ---- the response --------------------------------------------------------------------
@@ -285,8 +272,14 @@ export class CallableExchange extends Exchange {
     this.#closeInput();
   }
 
+  override finishQuietly(): boolean {
+    if (!this.isBodyComplete) return false;
+    this.isOpen = false;
+    return true;
+  }
+
   get isAnswerDue(): boolean {
-    return this.#isBodyComplete && !this.#hasHeadLeft;
+    return this.isBodyComplete && !this.#hasHeadLeft;
   }
 
   protected left(): void {
@@ -297,8 +290,9 @@ export class CallableExchange extends Exchange {
 
   /** Whoever still reads a body that is not complete learns that no more of it comes. */
   #closeInput(): void {
-    const input = this.#input;
-    if (this.#isBodyComplete || input.destroyed) return;
+    if (this.isBodyComplete) return;
+    const input = asReadable(this.#input);
+    if (input.destroyed) return;
     // Without a listener an error would end the worker, though nobody is interested.
     const isRead = input.listenerCount('error') > 0;
     input.destroy(isRead ? connectionReset() : undefined);

@@ -17,6 +17,7 @@ import { detachSignal, findSymbol, planOf } from './internals.ts';
 import type { HostedResponse } from './response.ts';
 import { headOf, isLatin1, toWire } from './response.ts';
 import { asSocket, RequestSocket } from './socket.ts';
+import { endUnheard, isUnheard } from './unheard.ts';
 
 const requestStart = diagnosticsChannel('http.server.request.start');
 const responseFinish = diagnosticsChannel('http.server.response.finish');
@@ -33,9 +34,7 @@ type Phase =
   /** All of it has left. */
   | 'finished';
 
-function noop(): void {
-  // Deliberately empty.
-}
+const noop = (): void => undefined;
 
 export class NodeExchange extends Exchange {
   readonly server: Server;
@@ -210,6 +209,17 @@ export class NodeExchange extends Exchange {
     // An app that wrote its response by hand has left `res` as it was: only its closing is left.
     if (res.writableEnded && !this.socket.destroyed) this.#responseFinished();
     else this.socket.destroy();
+  }
+
+  override finishQuietly(): boolean {
+    const isSaid = this.res.writableEnded && this.#writes.length === 0 && !this.#handwritten;
+    if (!isSaid || !isUnheard(this) || responseFinish.hasSubscribers) return false;
+    this.isOpen = false;
+    this.waiting = 0;
+    this.#phase = 'finished';
+    this.#finishes = [];
+    endUnheard(this);
+    return true;
   }
 
   /** resOnFinish(), then what it is a listener of. */
