@@ -200,8 +200,8 @@ export const errorTable = {
   },
   622: {
     text:
-      'the app {script} has an http2 server that only listens to \'stream\': expected a listener of ' +
-      '\'request\', as in http2.createSecureServer({ allowHTTP1: true }, (req, res) => …); Apache speaks ' +
+      "the app {script} has an http2 server that only listens to 'stream': expected a listener of " +
+      "'request', as in http2.createSecureServer({ allowHTTP1: true }, (req, res) => …); Apache speaks " +
       'HTTP/2 with the clients',
     status: 500,
   },
@@ -219,7 +219,7 @@ export const errorTable = {
   625: {
     text:
       'the app {script} lets a further http server listen on a port that its user may not bind ({where}); ' +
-      'nothing is bound and nobody comes there: that port is Apache\'s',
+      "nothing is bound and nobody comes there: that port is Apache's",
   },
   // 0700–0799: requests in the worker
   701: { text: 'the app threw or rejected before its response began: {reason}' },
