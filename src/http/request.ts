@@ -5,6 +5,7 @@
  */
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
+import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -59,7 +60,7 @@ export class NodeExchange extends Exchange {
     super(host, id, head);
     this.server = server;
     const plan = planOf(server);
-    this.socket = new RequestSocket(this);
+    this.socket = new RequestSocket(this, plan.responseOptions.highWaterMark);
     this.socket.server = server;
     this.req = makeRequest(this, plan);
     this.res = makeResponse(this, plan);
@@ -67,8 +68,10 @@ export class NodeExchange extends Exchange {
 
   begin(): void {
     const { server, socket, req, res } = this;
+    enterConnection(server);
     socket.on('error', onSocketError);
     if (server.timeout) asSocket(socket).setTimeout(server.timeout);
+    if (!tellConnection(server, asSocket(socket))) return;
     if (requestStart.hasSubscribers) {
       requestStart.publish({ request: req, response: res, socket, server });
     }
@@ -271,6 +274,7 @@ export class NodeExchange extends Exchange {
       this.req.destroy(connectionReset());
       this.#failCallbacks();
     }
+    leaveConnection(this.server);
     this.socket.emit('close', hadError);
   }
 
