@@ -6,6 +6,7 @@
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
 import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
+import { closeResponse, endUnheard, isUnheard } from './ending.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -18,7 +19,6 @@ import { detachSignal, findSymbol, planOf } from './internals.ts';
 import type { HostedResponse } from './response.ts';
 import { headOf, isLatin1, toWire } from './response.ts';
 import { asSocket, RequestSocket } from './socket.ts';
-import { endUnheard, isUnheard } from './unheard.ts';
 
 const requestStart = diagnosticsChannel('http.server.request.start');
 const responseFinish = diagnosticsChannel('http.server.response.finish');
@@ -222,6 +222,7 @@ export class NodeExchange extends Exchange {
     this.#phase = 'finished';
     this.#finishes = [];
     endUnheard(this);
+    leaveConnection(this.server);
     return true;
   }
 
@@ -335,17 +336,6 @@ function onSocketError(this: RequestSocket, error: Error): void {
   this.removeListener('error', onSocketError);
   if (this.listenerCount('error') === 0) this.on('error', noop);
   this.exchange.server.emit('clientError', error, asSocket(this));
-}
-
-/** emitCloseNT() of _http_server.js. The socket has served its one request. */
-function closeResponse(exchange: NodeExchange): void {
-  const { res } = exchange;
-  if (!res._closed) {
-    res.destroyed = true;
-    res._closed = true;
-    res.emit('close');
-  }
-  exchange.socket.destroy();
 }
 
 function closeSocket(exchange: NodeExchange, hadError: boolean): void {
