@@ -17,6 +17,8 @@ export interface Contender {
   readonly loads: readonly LoadName[];
   /** What has to be installed for it. */
   readonly needs: readonly ToolName[];
+  /** Left out of quick runs: it takes too long to start. */
+  readonly isSlow?: boolean;
   /** @param directory of the run, for what all servers share */
   start(setting: Setting, directory: string): Promise<Running>;
 }

@@ -39,6 +39,7 @@ const names: Names = {
 function connectionsOf(options: Options, load: LoadName, name: string): readonly number[] {
   const contender = everybody.find((one) => one.name === name);
   if (contender?.loads.includes(load) !== true) return [];
+  if (options.isQuick && contender.isSlow === true) return [];
   const usual = load === 'alone' ? [0] : loads[load].connections;
   return options.connectionsOf(load, name, usual);
 }
