@@ -24,48 +24,60 @@ const tools = {
 } satisfies Readonly<Record<string, Tool>>;
 export type ToolName = keyof typeof tools;
 
-/** httpd and its like lie where the path of a user does not always lead. */
-process.env['PATH'] = `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin:/sbin`;
-
-function isPresent(name: ToolName): boolean {
-  const directories = (process.env['PATH'] ?? '').split(':');
-  return tools[name].present.some((file) =>
-    file.startsWith('/')
-      ? existsSync(file)
-      : directories.some((directory) => existsSync(join(directory, file))),
-  );
+/** What is asked of the system. */
+export interface System {
+  /** @param file a command, or a path from the root */
+  readonly has: (file: string) => boolean;
+  readonly canInstall: boolean;
+  readonly install: (packages: readonly string[]) => void;
 }
 
 export class MissingPackages extends Error {}
-
-const packagesOf = (names: readonly ToolName[]): string =>
-  names.flatMap((name) => tools[name].packages).join(' ');
 
 /**
  * Sees to it that these are there.
  * @throws MissingPackages with the one command to run, if it cannot install them.
  */
-export function provide(names: readonly ToolName[]): void {
-  const wanted = [...new Set(names)];
-  const missing = wanted.filter((name) => !isPresent(name));
-  if (missing.length === 0) return;
-  const remedy = `run "apt-get install --no-install-recommends ${packagesOf(missing)}" as root, or choose with --only what does without`;
-  if (!isRoot || !existsSync('/usr/bin/apt-get')) {
-    throw new MissingPackages(`expected ${missing.join(', ')}, not installed: ${remedy}`);
+export function provide(names: readonly ToolName[], system: System = debian): void {
+  const missing = () => [...new Set(names)].filter((name) => !tools[name].present.some(system.has));
+  const before = missing();
+  if (before.length === 0) return;
+  const packages = before.flatMap((name) => tools[name].packages);
+  const remedy = `run "apt-get install --no-install-recommends ${packages.join(' ')}" as root, or choose with --only what does without`;
+  if (!system.canInstall) {
+    throw new MissingPackages(`expected ${before.join(', ')}, not installed: ${remedy}`);
   }
-  console.error(`installing ${packagesOf(missing)}`);
-  const apt = (...args: string[]) =>
-    spawnSync('apt-get', ['-qq', ...args], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      timeout: 600_000,
-      // RUNLEVEL: no service of the system is started.
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-    }).status === 0;
-  // Lists that cannot be refreshed may still be good enough to install from.
-  apt('update');
-  apt('install', '-y', '--no-install-recommends', ...packagesOf(missing).split(' '));
-  const still = missing.filter((name) => !isPresent(name));
+  console.error(`installing ${packages.join(' ')}`);
+  system.install(packages);
+  const still = missing();
   if (still.length > 0) {
     throw new MissingPackages(`apt-get did not install ${still.join(', ')}: ${remedy}`);
   }
 }
+
+/** httpd and its like lie where the path of a user does not always lead. */
+process.env['PATH'] = `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin:/sbin`;
+const INSTALL_AT_MOST_MS = 600_000;
+
+function apt(...args: string[]): void {
+  // It says by itself what went wrong; whether all is there is looked at afterwards.
+  spawnSync('apt-get', ['-qq', ...args], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: INSTALL_AT_MOST_MS,
+    // RUNLEVEL: no service of the system is started.
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+  });
+}
+
+const debian: System = {
+  has: (file) =>
+    file.startsWith('/')
+      ? existsSync(file)
+      : (process.env['PATH'] ?? '').split(':').some((path) => existsSync(join(path, file))),
+  canInstall: isRoot && existsSync('/usr/bin/apt-get'),
+  install(packages) {
+    // Lists that cannot be refreshed may still be good enough to install from.
+    apt('update');
+    apt('install', '-y', '--no-install-recommends', ...packages);
+  },
+};

@@ -1,17 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { contenders } from '../../bench/contenders.ts';
-import { goals, isNeeded, judge, parseGoal, type Goal } from '../../bench/goals.ts';
+import { goals, judge, parseGoal, type Goal } from '../../bench/goals.ts';
 import { growths } from '../../bench/growth.ts';
 import { loadNames, loads } from '../../bench/loads.ts';
-import { choose, parseOptions, UsageError, type Catalogue } from '../../bench/options.ts';
 import { disturbance, goalTable, markdown, show } from '../../bench/report.ts';
 import { medianOf, relate, Results, type Sample } from '../../bench/results.ts';
 import { draw } from '../../bench/svg.ts';
 import { workers } from '../../bench/workers.ts';
-import { root } from '../harness/place.ts';
 
 const everybody = [...contenders, ...workers, ...growths];
 const all = goals(20);
@@ -215,68 +211,5 @@ describe('the plot', () => {
       ([, x, w]) => Number(x) + Number(w),
     );
     expect(Math.max(...right)).to.be.lessThan(820);
-  });
-});
-
-describe('the command line of the benchmark', () => {
-  const catalogue: Catalogue = {
-    ...{ contenders: ['static', 'tsgi-callable', 'tsgi-server'], loads: ['hello', 'tls', 'alone'] },
-    goals: [goal({ of: ['tsgi-callable'], over: ['static'] })],
-  };
-  const chosen = (args: readonly string[], usual = [1, 16, 64]) => {
-    const { connectionsOf } = parseOptions(args, catalogue);
-    return catalogue.contenders.flatMap((contender) =>
-      ['hello', 'tls'].flatMap((load) =>
-        connectionsOf(load, contender, usual).map((n) => `${contender}/${load}@${n}`),
-      ),
-    );
-  };
-
-  it('measures everything at all usual connections unless told otherwise', () => {
-    expect(chosen([])).to.have.length(3 * 2 * 3);
-    expect(chosen(['--connections', '8'])).to.have.length(3 * 2);
-  });
-
-  it('measures what the goals need, once, when it is to be quick', () => {
-    expect(chosen(['--quick'])).to.deep.equal(['static/hello@16', 'tsgi-callable/hello@16']);
-  });
-
-  it('combines names of contenders and of loads, and takes pairs', () => {
-    expect(chosen(['--only', 'tsgi-*,hello', '--connections', '16'])).to.deep.equal([
-      'tsgi-callable/hello@16',
-      'tsgi-server/hello@16',
-    ]);
-    expect(chosen(['--only', 'static/tls', '--quick'])).to.deep.equal(['static/tls@16']);
-    expect(chosen(['tls', '--quick'])).to.have.length(3);
-  });
-
-  it('does not split a server alone by connections', () => {
-    const { connectionsOf } = parseOptions(['--connections', '16'], catalogue);
-    expect(connectionsOf('alone', 'static', [0])).to.deep.equal([0]);
-  });
-
-  it('refuses names and numbers that mean nothing, and says what it expected', () => {
-    expect(() => choose(['hallo'], catalogue)).to.throw(UsageError, 'got "hallo"');
-    expect(() => choose(['static/hallo'], catalogue)).to.throw(UsageError, 'static/hallo');
-    for (const bad of ['0', 'x', '-1', '601', '1.5', '']) {
-      expect(() => parseOptions([`--seconds=${bad}`], catalogue), bad).to.throw('--seconds from 1');
-    }
-    expect(() => parseOptions(['--connections', '16,9999'], catalogue)).to.throw('9999');
-  });
-
-  it('needs of a goal its own load only', () => {
-    expect(isNeeded(catalogue.goals, 'hello', 'static', 64, false)).to.be.true;
-    expect(isNeeded(catalogue.goals, 'hello', 'static', 64, true)).to.be.false;
-    expect(isNeeded(catalogue.goals, 'tls', 'static', 16, false)).to.be.false;
-  });
-});
-
-describe('the apps of the benchmark', () => {
-  it('are told apart in docs/performance.md by the names that --only takes', () => {
-    const page = readFileSync(join(root, 'docs/performance.md'), 'utf8');
-    const missing = [...everybody.map(({ name }) => name), ...loadNames].filter(
-      (name) => !page.includes(`\`${name.replace(/-2$/, '')}`),
-    );
-    expect(missing).to.deep.equal([]);
   });
 });
