@@ -10,7 +10,7 @@ import { availableParallelism, cpus, release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { measureAlone } from './alone.ts';
 import { contenders } from './contenders.ts';
-import { checkInterrupted, endInOrder, Interrupted, INTERRUPTED } from './ending.ts';
+import { endInOrder, Interrupted, INTERRUPTED } from './ending.ts';
 import { goals } from './goals.ts';
 import { growths } from './growth.ts';
 import { loadNames, loads, type LoadName, type RoundLoad } from './loads.ts';
@@ -110,7 +110,6 @@ async function bench(args: readonly string[]): Promise<void> {
       console.error(text);
     },
     fail(what, error) {
-      checkInterrupted();
       const text = `${what}: ${error instanceof Error ? error.message : String(error)}`;
       failures.push(text);
       console.error(text);

@@ -2,6 +2,7 @@
 import { get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
 import type { Contender } from './contenders.ts';
+import { checkInterrupted } from './ending.ts';
 import { wireLoad } from './generators/wire.ts';
 import type { Load } from './generators/load.ts';
 import { loads, type LoadName, type RoundLoad } from './loads.ts';
@@ -107,7 +108,8 @@ async function start(
     await untilAnswering(running);
     return { contender, running };
   } catch (error) {
-    await running?.stop();
+    if (running) await stopAll(context, [{ contender, running }]);
+    checkInterrupted();
     context.fail(`${contender.name}/${load}`, error);
     return undefined;
   }
@@ -124,6 +126,7 @@ async function warmUp(context: Context, load: RoundLoad, server: Started): Promi
       requests += (await loads[load].generate(run)).requests;
     }
   } catch (error) {
+    checkInterrupted();
     context.fail(`${contender.name}/${load}, warming up`, error);
   }
 }
@@ -141,6 +144,7 @@ async function oneRun(
     const sample = await measure(running, () => loads[load].generate(run));
     results.add(load, contender.name, connections, sample);
   } catch (error) {
+    checkInterrupted();
     results.add(load, contender.name, connections, {});
     context.fail(`${contender.name}/${load} at ${connections} connections`, error);
   }

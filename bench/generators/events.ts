@@ -3,10 +3,9 @@
  * long after they were made; apps/events/ticker.js writes the time into each.
  */
 import { connect, type Socket } from 'node:net';
-import { checkInterrupted } from '../ending.ts';
-import { waitFor } from '../../test/harness/wait.ts';
+import { until } from '../servers/running.ts';
 import { quantile } from '../stats.ts';
-import type { Load, Run } from './load.ts';
+import { GRACE_MS, type Load, type Run } from './load.ts';
 
 /** The times in ns at which the events of a piece of stream were made. */
 export function eventTimes(text: string): bigint[] {
@@ -46,14 +45,12 @@ export async function listenToEvents({ url, connections, seconds }: Run): Promis
     return client;
   });
   try {
-    await waitFor(() => clients.every(({ events }) => events > 0), {
-      what: 'the first event for each client',
-    });
+    const areServed = () => clients.every(({ events }) => events > 0);
+    await until(areServed, 'the first event for each client');
     const since = performance.now();
     isCounting = true;
-    await waitFor(() => (checkInterrupted(), performance.now() - since >= seconds * 1000), {
-      timeoutMs: seconds * 1000 + 10_000,
-    });
+    const isOver = () => performance.now() - since >= seconds * 1000;
+    await until(isOver, 'the end of the run', seconds * 1000 + GRACE_MS);
     const elapsed = (performance.now() - since) / 1000;
     return {
       requests: latencies.length,

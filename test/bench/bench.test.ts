@@ -111,7 +111,7 @@ describe('npm run bench', function () {
     expect(below.some(({ title }) => title.startsWith('tsgi: worker'))).to.be.true;
     bench.child.kill('SIGINT');
     expect(await bench.ended(), bench.output).to.equal(130);
-    expect(bench.output).to.include('interrupted');
+    expect(bench.output).to.match(/interrupted by SIGINT\n$/); // stopped in order, not swept away
     await waitFor(() => below.every(({ pid, title }) => processOf(pid)?.title !== title), {
       what: 'the end of all servers',
     });
