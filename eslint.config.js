@@ -81,7 +81,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['**/*.cjs', 'examples/**/*.js', 'docker/**/*.js'],
+    files: ['**/*.cjs', 'examples/**/*.js', 'docker/**/*.js', 'bench/apps/**/*.js'],
     languageOptions: {
       sourceType: 'commonjs',
       globals: { ...n.configs['flat/recommended-script'].languageOptions.globals },

@@ -4,7 +4,6 @@
  *
  *   npm run bench -- memory [--mib 100]
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
@@ -12,7 +11,9 @@ import { parseArgs } from 'node:util';
 import { Httpd } from '../test/harness/httpd.ts';
 import { app } from '../test/harness/place.ts';
 import { waitFor } from '../test/harness/wait.ts';
-import { rssMiB, table } from './lib.ts';
+import { end, killGroupAtEnd, launch, removeAtEnd } from './ending.ts';
+import { rssMiB } from './proc.ts';
+import { table } from './stats.ts';
 
 const { values } = parseArgs({ options: { mib: { type: 'string', default: '100' } } });
 const mib = Number(values.mib);
@@ -26,6 +27,9 @@ const httpd = await Httpd.start({
   config:
     'LimitRequestBody 0\nTSGIDaemonProcess echo\nTSGIScriptAlias /echo @APPS@/echo.js process-group=echo\n',
 });
+
+removeAtEnd(httpd.dir);
+const release = killGroupAtEnd(httpd.pid);
 
 async function upload(): Promise<void> {
   const hash = createHash('sha256');
@@ -81,7 +85,7 @@ try {
       ((peak[1] ?? 0) - before[1]).toFixed(1),
     ]);
   }
-  const plain = spawn(process.execPath, [app('echo.js')], {
+  const plain = launch(process.execPath, [app('echo.js')], {
     env: { PATH: process.env['PATH'], PORT: '0' },
     stdio: 'ignore',
   });
@@ -93,7 +97,7 @@ try {
     last = now;
     return still;
   });
-  plain.kill();
+  await end(plain);
   console.log(
     `\npeak growth of the resident set, MiB\n\n${table(['', 'Apache child', 'worker'], rows)}`,
   );
@@ -102,4 +106,5 @@ try {
   );
 } finally {
   await httpd.stop();
+  release();
 }

@@ -1,13 +1,15 @@
 /**
  * Many idle WebSockets that were handed over: what they cost Apache and the worker, whether each echoes,
- * and whether they live through `apachectl graceful`. `node --import tsx bench/websockets.ts [how many]`.
+ * and whether they live through `apachectl graceful`. `npm run bench -- websockets [how many]`.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { Httpd } from '../test/harness/httpd.ts';
 import { app } from '../test/harness/place.ts';
 import { waitFor } from '../test/harness/wait.ts';
+import { killGroupAtEnd, removeAtEnd } from './ending.ts';
+import { pssMiB } from './proc.ts';
 
 const COUNT = Number(process.argv[2] ?? 10_000);
 const AT_ONCE = 50;
@@ -15,11 +17,6 @@ const HEAD = `GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgr
 /** A text frame "hi", masked with zeros. */
 const HI = Buffer.from('8182000000006869', 'hex');
 const ECHO = '\x81\x02hi';
-
-function pss(pid: number): number {
-  const text = readFileSync(`/proc/${String(pid)}/smaps_rollup`, 'utf8');
-  return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0);
-}
 
 async function open(port: number): Promise<Socket> {
   const socket = connect({ host: '127.0.0.1', port });
@@ -53,6 +50,9 @@ const httpd = await Httpd.start({
 });
 httpd.write('../htdocs/hello.txt', 'hello');
 
+removeAtEnd(httpd.dir);
+const release = killGroupAtEnd(httpd.pid);
+
 const children = (): number[] =>
   httpd
     .processes()
@@ -62,10 +62,10 @@ const worker = (): number => httpd.processes(/^tsgi: worker/)[0]?.pid ?? 0;
 
 function show(what: string): void {
   const apache = children();
-  const memory = apache.reduce((sum, pid) => sum + pss(pid), 0);
+  const memory = apache.reduce((sum, pid) => sum + pssMiB(pid), 0);
   const fds = apache.reduce((sum, pid) => sum + readdirSync(`/proc/${String(pid)}/fd`).length, 0);
   console.log(
-    `${what}: Apache's children (${String(apache.length)}) PSS ${String(memory)} kB, ${String(fds)} descriptors; worker PSS ${String(pss(worker()))} kB`,
+    `${what}: Apache's children (${String(apache.length)}) PSS ${memory.toFixed(1)} MiB, ${String(fds)} descriptors; worker PSS ${pssMiB(worker()).toFixed(1)} MiB`,
   );
 }
 
@@ -85,14 +85,14 @@ try {
   await waitFor(async () => (await httpd.ask('/')).body.includes('"open":0'));
   const unloaded = await p99();
   show('before');
-  const before = pss(worker());
+  const before = pssMiB(worker());
   const started = performance.now();
   const sockets = await all(COUNT, () => open(httpd.port));
   console.log(`${String(COUNT)} opened in ${String(Math.round(performance.now() - started))} ms`);
   let closed = 0;
   for (const socket of sockets) socket.on('close', () => closed++);
   show('open');
-  console.log(`worker: ${((pss(worker()) - before) / COUNT).toFixed(1)} kB a socket`);
+  console.log(`worker: ${(((pssMiB(worker()) - before) * 1024) / COUNT).toFixed(1)} KiB a socket`);
   console.log(
     `static p99: ${unloaded.toFixed(2)} ms unloaded, ${(await p99()).toFixed(2)} ms beside them`,
   );
@@ -107,4 +107,5 @@ try {
   for (const socket of sockets) socket.destroy();
 } finally {
   await httpd.stop();
+  release();
 }

@@ -102,6 +102,12 @@ export function detachSignal(req: RequestInternals): void {
   if (typeof detach === 'function') Reflect.apply(detach, req, []);
 }
 
+export function markClosed(state: EndState): void {
+  state.destroyed = true;
+  state.closed = true;
+  state.closeEmitted = true;
+}
+
 const plans = new WeakMap<Server, ServerPlan>();
 
 /** @returns the own symbol of `object` with that description: Node keeps many fields under such. */

@@ -31,6 +31,8 @@ export interface HttpdOptions {
   readonly limits?: string;
   /** Off for benchmarks. */
   readonly accessLog?: boolean;
+  /** Off for a server without mod_tsgi, to compare with. */
+  readonly tsgi?: boolean;
   /** Further variables in httpd's environment. */
   readonly environment?: Readonly<NodeJS.ProcessEnv>;
 }
@@ -72,6 +74,12 @@ function loadModules(mpm: Mpm, extra: readonly string[]): string {
     .join('\n');
 }
 
+function loadTsgi({ node }: HttpdOptions, dir: string): string {
+  return `LoadModule tsgi_module "${place()}/dist/mod_tsgi.so"
+TSGIRuntimeDir "${dir}/run"
+TSGINode "${sanitizedNode(dir, node ?? process.env['TSGI_TEST_NODE'] ?? process.execPath)}"`;
+}
+
 function frame(o: HttpdOptions, dir: string, port: number): string {
   const mpm = o.mpm ?? 'event';
   const users = o.asRoot ? `User www-data\nGroup www-data\n` : '';
@@ -86,14 +94,12 @@ PidFile "${dir}/httpd.pid"
 Listen 127.0.0.1:${String(port)}
 ServerName localhost:${String(port)}
 ${loadModules(mpm, o.modules ?? [])}
-LoadModule tsgi_module "${place()}/dist/mod_tsgi.so"
+${o.tsgi === false ? '' : loadTsgi(o, dir)}
 ${users}${limits}
 ErrorLog "${dir}/error.log"
 LogLevel ${o.logLevel ?? (process.env['TSGI_TRACE'] ? 'info tsgi:trace4' : 'info')}
 LogFormat "%m %U%q %>s %B %{TSGI_REQUEST_ID}e" test
 ${o.accessLog === false ? '' : `CustomLog "${dir}/access.log" test`}
-TSGIRuntimeDir "${dir}/run"
-TSGINode "${sanitizedNode(dir, o.node ?? process.env['TSGI_TEST_NODE'] ?? process.execPath)}"
 DocumentRoot "${dir}/htdocs"
 TypesConfig /dev/null
 AddType text/html .html

@@ -21,14 +21,15 @@ export function readableByAll(path: string): boolean {
 }
 
 let staged: string | undefined;
+const apps = ['test/apps', 'bench/apps'];
 
-/** dist/, examples/, test/apps/ and node_modules/ below one directory that every user can read. */
+/** dist/, examples/, the apps of tests and benchmarks, and node_modules/ below one directory that every user can read. */
 export function place(): string {
   if (staged) return staged;
   if (testDist === undefined && (!isRoot || readableByAll(root))) return (staged = root);
   const dir = mkdtempSync(join(tmpdir(), 'tsgi-stage-'));
   execFileSync('chmod', ['755', dir]);
-  for (const part of ['dist', 'examples', 'test/apps', 'node_modules', 'package.json']) {
+  for (const part of ['dist', 'examples', ...apps, 'node_modules', 'package.json']) {
     if (!existsSync(join(root, part))) continue;
     mkdirSync(dirname(join(dir, part)), { recursive: true });
     const from = part === 'dist' ? (testDist ?? join(root, part)) : join(root, part);

@@ -1,6 +1,7 @@
 /** The package, the build and the front page say the same as the rest of the repository. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { root } from '../harness/place.ts';
@@ -15,6 +16,15 @@ interface Manifest {
 }
 const manifest = JSON.parse(read('package.json')) as Manifest;
 
+/** The files of the npm package. */
+function packed(): string[] {
+  const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
+  const told = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
+  const answer = JSON.parse(told) as Record<string, { files: { path: string }[] }>;
+  const [first] = Object.values(answer); // of an array in npm 11, of an object after it
+  return first?.files.map(({ path }) => path) ?? [];
+}
+
 describe('the package', () => {
   it('has one version: in package.json, in the module and in the changelog', () => {
     expect(read('apache/tsgi_module.h')).to.include(`#define TSGI_VERSION "${manifest.version}"`);
@@ -28,17 +38,32 @@ describe('the package', () => {
   });
 
   it('holds what its users need and nothing that lies about in a checkout', () => {
-    const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
-    const told = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
-    const answer = JSON.parse(told) as Record<string, { files: { path: string }[] }>;
-    const [packed] = Object.values(answer); // of an array in npm 11, of an object after it
-    const top = new Set(packed?.files.map(({ path }) => path.split('/')[0]));
+    const top = new Set(packed().map((path) => path.split('/')[0]));
     expect([...top].sort()).to.deep.equal(
       [
         ...['CHANGELOG.md', 'CMakeLists.txt', 'LICENSE', 'README.md', 'SECURITY.md', 'apache'],
         ...['binding.gyp', 'cmake', 'dist', 'docs', 'native', 'package.json', 'scripts'],
       ].sort(),
     );
+  });
+
+  it('can be configured for the build with nothing but its own files', function () {
+    this.timeout(60_000);
+    const directory = mkdtempSync(join(tmpdir(), 'tsgi-package-'));
+    try {
+      for (const path of packed().filter((name) => !name.startsWith('dist/'))) {
+        cpSync(join(root, path), join(directory, path));
+      }
+      symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+      const args = ['-S', directory, '-B', join(directory, 'build')];
+      const told = execFileSync('cmake', [...args, `-DTSGI_NODE=${process.execPath}`], {
+        encoding: 'utf8',
+        stdio: 'pipe',
+      });
+      expect(told).to.include('Generating done');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it('needs the same Node.js wherever one is asked for', () => {

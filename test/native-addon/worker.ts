@@ -4,13 +4,12 @@
  * descriptors, exits, signals.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { listenAt } from '../harness/listener.ts';
 import { waitFor } from '../harness/wait.ts';
 import type { Channel, NativeAddon } from '../../src/native.ts';
 import { auth, T, WireClient } from './wire-client.ts';
@@ -122,14 +121,9 @@ export class TestWorker {
 
   static async start(options: WorkerOptions = {}): Promise<TestWorker> {
     const directory = mkdtempSync(join(tmpdir(), 'tsgi-addon-'));
-    const made = join(directory, 'made');
-    const server = createServer();
-    server.listen(made);
-    await once(server, 'listening');
-    const worker = new TestWorker(directory, descriptorOf(server), options);
-    // Closing the server removes the name that it knows. The worker has its own descriptor.
-    renameSync(made, worker.path);
-    server.close();
+    const listener = await listenAt(join(directory, 'socket'));
+    const worker = new TestWorker(directory, listener.fd, options);
+    listener.release(); // the worker has its own descriptor
     await waitFor(() => worker.#isReady || worker.child.exitCode !== null, {
       what: `the start of a worker (${worker.stderr})`,
     });
@@ -212,9 +206,4 @@ export class TestWorker {
     }
     rmSync(this.#directory, { recursive: true, force: true });
   }
-}
-
-/** The descriptor of a listening server, which Node keeps in its handle. */
-function descriptorOf(server: Server): number {
-  return (server as unknown as { _handle: { fd: number } })._handle.fd;
 }

@@ -1,4 +1,4 @@
-import { median } from '../../../bench/lib.ts';
+import { median } from '../../../bench/stats.ts';
 import type { Result } from '../../harness/load.ts';
 import { processOf } from '../../harness/processes.ts';
 import type { AppRecord } from '../../harness/record.ts';
