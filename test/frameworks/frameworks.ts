@@ -247,7 +247,8 @@ const built: readonly Framework[] = [
     name: 'react-router-serve',
     title: 'React Router, react-router-serve',
     basedOn: 'react-router',
-    entry: 'serve.js',
+    entry: 'node_modules/@react-router/serve/bin.js',
+    options: 'script-args=./build/server/index.js',
   },
 ];
 

@@ -107,7 +107,8 @@ export async function serveAlone(framework: Framework, dir: string, node: string
   const port = await freePort();
   const configuration = configurationOf(framework, dir, `http://127.0.0.1:${port}`);
   const variables = [...configuration.matchAll(/\benv=(\w+)=(\S+)/g)];
-  const child = spawn(node, [join(dir, framework.entry)], {
+  const [, args = ''] = /\bscript-args=(\S+)/.exec(configuration) ?? [];
+  const child = spawn(node, [join(dir, framework.entry), ...(args === '' ? [] : [args])], {
     cwd: dir,
     env: {
       ...Object.fromEntries(variables.map(([, name, value]) => [name, value])),
