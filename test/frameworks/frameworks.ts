@@ -178,9 +178,29 @@ const nitroPaths: Framework['checks'] = {
   stream: does.stream('/api/stream', '/api/release'),
 };
 
+/** The oldest Node.js that the newest versions of some frameworks run on. */
+const NEWER_NODE = 22;
+
+const nuxt: Framework = {
+  name: 'nuxt',
+  title: 'Nuxt 4.4',
+  package: 'nuxt',
+  entry: '.output/server/index.mjs',
+  checks: usual('Nuxt', { ...echo, ...nitroPaths }),
+};
+
+const sveltekit: Framework = {
+  name: 'sveltekit',
+  title: 'SvelteKit 2, adapter-node',
+  package: '@sveltejs/kit',
+  entry: 'build/index.js',
+  options: 'env=ORIGIN=@ORIGIN@ env=BODY_SIZE_LIMIT=16M',
+  checks: usual('SvelteKit'),
+};
+
 const astro: Framework = {
   name: 'astro',
-  title: 'Astro, standalone',
+  title: 'Astro 5, standalone',
   package: 'astro',
   entry: 'dist/server/entry.mjs',
   checks: usual('Astro'),
@@ -188,7 +208,7 @@ const astro: Framework = {
 
 const reactRouter: Framework = {
   name: 'react-router',
-  title: 'React Router, own server',
+  title: 'React Router 7, Express',
   package: 'react-router',
   entry: 'server.js',
   checks: usual('React Router'),
@@ -211,13 +231,8 @@ const built: readonly Framework[] = [
     entry: '.next/standalone/server.js',
     checks: usual('Next.js'),
   },
-  {
-    name: 'nuxt',
-    title: 'Nuxt',
-    package: 'nuxt',
-    entry: '.output/server/index.mjs',
-    checks: usual('Nuxt', { ...echo, ...nitroPaths }),
-  },
+  nuxt,
+  { ...nuxt, name: 'nuxt-4.5', title: 'Nuxt 4.5', basedOn: 'nuxt', node: NEWER_NODE },
   {
     name: 'nitro',
     title: 'Nitro',
@@ -225,30 +240,38 @@ const built: readonly Framework[] = [
     entry: '.output/server/index.mjs',
     checks: usual('Nitro', echo),
   },
+  sveltekit,
   {
-    name: 'sveltekit',
-    title: 'SvelteKit, adapter-node',
-    package: '@sveltejs/kit',
-    entry: 'build/index.js',
-    options: 'env=ORIGIN=@ORIGIN@ env=BODY_SIZE_LIMIT=16M',
-    checks: usual('SvelteKit'),
+    ...sveltekit,
+    name: 'sveltekit-3',
+    title: 'SvelteKit 3, adapter-node',
+    basedOn: 'sveltekit',
+    node: NEWER_NODE,
   },
   astro,
   {
     ...astro,
     name: 'astro-middleware',
-    title: 'Astro, middleware of Express',
+    title: 'Astro 5, middleware of Express',
     basedOn: 'astro',
     entry: 'run-server.mjs',
   },
+  { ...astro, name: 'astro-7', title: 'Astro 7, standalone', basedOn: 'astro', node: NEWER_NODE },
   reactRouter,
   {
     ...reactRouter,
     name: 'react-router-serve',
-    title: 'React Router, react-router-serve',
+    title: 'React Router 7, react-router-serve',
     basedOn: 'react-router',
     entry: 'node_modules/@react-router/serve/bin.js',
     options: 'script-args=./build/server/index.js',
+  },
+  {
+    ...reactRouter,
+    name: 'react-router-8',
+    title: 'React Router 8, Express',
+    basedOn: 'react-router',
+    node: NEWER_NODE,
   },
 ];
 
