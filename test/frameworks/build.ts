@@ -1,7 +1,15 @@
 /** Installs and builds the apps below build/frameworks, each in a directory of its own. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isRoot, readableByAll, root } from '../harness/place.ts';
 import { directoryOf, sourcesOf, type Framework } from './framework.ts';

@@ -100,10 +100,12 @@ function formHeaders(served: Served, type: string): Record<string, string> {
 /** The form's hidden fields and ours, as the form wants them sent. */
 function encodeForm(served: Served, form: string): Ask {
   const hidden = [...form.matchAll(/<input\b[^>]*type="hidden"[^>]*>/gi)].map(([tag]) => tag);
-  const fields = hidden.map((tag) => [attribute(tag, 'name'), attribute(tag, 'value')]);
-  const all = [...fields, ['name', 'mod_tsgi']].map(([name = '', value = '']) => [name, value]);
+  const fields = hidden.map((tag): [string, string] => {
+    return [attribute(tag, 'name') ?? '', attribute(tag, 'value') ?? ''];
+  });
+  const all: [string, string][] = [...fields, ['name', 'mod_tsgi']];
   if (attribute(form, 'enctype') === 'multipart/form-data') {
-    const body = all.map(([name = '', value = '']) => part(name, value)).join('');
+    const body = all.map(([name, value]) => part(name, value)).join('');
     const headers = formHeaders(served, `multipart/form-data; boundary=${BOUNDARY}`);
     return { method: 'POST', headers, body: `${body}--${BOUNDARY}--\r\n` };
   }
@@ -169,7 +171,12 @@ export function upload(
   return expectHash(
     path,
     `multipart/form-data; boundary=${BOUNDARY}`,
-    (file) => Buffer.concat([Buffer.from(before.join('') + head), file, Buffer.from(`\r\n--${BOUNDARY}--\r\n`)]),
+    (file) =>
+      Buffer.concat([
+        Buffer.from(before.join('') + head),
+        file,
+        Buffer.from(`\r\n--${BOUNDARY}--\r\n`),
+      ]),
     // Asks for a preflight, which GraphQL servers want to see of forms.
     { 'X-Requested-With': 'XMLHttpRequest' },
   );
@@ -196,7 +203,10 @@ export function stream(path: string, release: string, options: Ask = {}): Check 
     req.end(body);
     try {
       const what = (): string => `${path}, of which came ${JSON.stringify(text)} ${String(error)}`;
-      await waitFor(() => text.includes('first part'), { what: 'the first part', timeoutMs: PATIENCE_MS });
+      await waitFor(() => text.includes('first part'), {
+        what: 'the first part',
+        timeoutMs: PATIENCE_MS,
+      });
       expect(text).to.not.include('last part');
       expect(isOver, what()).to.equal(false);
       // The app may begin to wait a moment after it has sent the first part.
@@ -223,21 +233,31 @@ export interface EchoOptions {
 export function echo(path: string, options: EchoOptions = {}): Check {
   const { say = ['mod_tsgi'], expected = 'mod_tsgi', protocol } = options;
   return async ({ port }) => {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocol === undefined ? [] : [protocol]);
+    const socket = new WebSocket(
+      `ws://127.0.0.1:${port}${path}`,
+      protocol === undefined ? [] : [protocol],
+    );
     const heard: string[] = [];
     socket.on('message', (data: Buffer) => heard.push(data.toString()));
-    const closed = once(socket, 'close');
+    let code: number | undefined;
+    socket.on('close', (status) => (code = status));
     await once(socket, 'open');
+    let error: Error | undefined;
+    socket.on('error', (reason) => (error = reason));
     for (const message of say) socket.send(message);
+    const answered = (): boolean => heard.some((message) => message.includes(expected));
     try {
-      await waitFor(() => heard.some((message) => message.includes(expected)), {
-        what: `${expected} among what came: ${heard.join(' ')}`,
+      await waitFor(() => answered() || code !== undefined, {
+        what: `${expected} from ${path}`,
         timeoutMs: PATIENCE_MS,
       });
-    } finally {
+      expect(answered(), `${heard.join(' ')} ${String(code)} ${String(error)}`).to.equal(true);
       socket.close(1000);
+      await waitFor(() => code !== undefined, { what: 'the close', timeoutMs: PATIENCE_MS });
+      expect(code, String(error)).to.be.oneOf([1000, 1005]);
+    } finally {
+      socket.terminate();
     }
-    expect((await closed)[0]).to.be.oneOf([1000, 1005]);
   };
 }
 
@@ -258,7 +278,9 @@ export function socketIo(transports: readonly string[]): Check {
     const client = io(`http://127.0.0.1:${port}`, { transports, reconnection: false });
     try {
       await new Promise<void>((resolve, reject) => {
-        client.on('connect', resolve);
+        client.on('connect', () => {
+          resolve();
+        });
         client.on('connect_error', (error) => {
           reject(error!);
         });

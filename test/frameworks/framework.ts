@@ -65,8 +65,7 @@ export function pinnedBy(framework: Framework): Readonly<Record<string, string>>
 export function versionOf(framework: Framework): string {
   if (framework.package === '') return '';
   const version = pinnedBy(framework)[framework.package];
-  if (version === undefined)
-    throw new Error(`${framework.name} does not pin ${framework.package}`);
+  if (version === undefined) throw new Error(`${framework.name} does not pin ${framework.package}`);
   return version;
 }
 

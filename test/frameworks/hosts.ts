@@ -16,6 +16,8 @@ export interface Host {
   readonly served: Served;
   /** What only this host can be asked for, by the name of its column. */
   readonly checks: Readonly<Record<string, () => Promise<void>>>;
+  /** The last lines of what was logged. */
+  tail(): string;
   /** @throws Error for a process that stays behind, or a line in Apache's log that is a warning. */
   stop(): Promise<void>;
 }
@@ -48,7 +50,9 @@ class ApacheHost implements Host {
   #workers(): number[] {
     const all = this.#httpd.processes();
     const supervisors = all.filter(({ title }) => title.startsWith('tsgi: supervisor '));
-    return all.filter(({ ppid }) => supervisors.some(({ pid }) => pid === ppid)).map(({ pid }) => pid);
+    return all
+      .filter(({ ppid }) => supervisors.some(({ pid }) => pid === ppid))
+      .map(({ pid }) => pid);
   }
 
   async #status(): Promise<number> {
@@ -82,6 +86,10 @@ class ApacheHost implements Host {
     await waitFor(isReloaded, { what: 'a fresh worker alone', timeoutMs: START_MS });
     seen.add(await this.#status());
     expect([...seen], 'statuses meanwhile').to.deep.equal([expected]);
+  }
+
+  tail(): string {
+    return this.#httpd.log.tail();
   }
 
   async stop(): Promise<void> {
@@ -134,5 +142,5 @@ export async function serveAlone(framework: Framework, dir: string, node: string
     await stop();
     throw error;
   }
-  return { served: { port, dir }, checks: {}, stop };
+  return { served: { port, dir }, checks: {}, tail: () => '', stop };
 }

@@ -35,12 +35,7 @@ export function markdown(rows: readonly Row[]): string {
     const marks = COLUMNS.map((column) => (row.fatal ? 'NO' : mark(row, column)));
     return `${beginningOf(framework)} ${marks.join(' | ')} | ${node}${needs} |`;
   });
-  return [
-    `| ${head.join(' | ')} |`,
-    `|${' --- |'.repeat(head.length)}`,
-    ...lines,
-    '',
-  ].join('\n');
+  return [`| ${head.join(' | ')} |`, `|${' --- |'.repeat(head.length)}`, ...lines, ''].join('\n');
 }
 
 /** What went wrong with one, for people. */
