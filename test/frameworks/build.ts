@@ -34,7 +34,9 @@ function tail(text: string): string {
 }
 
 function run(command: string, args: readonly string[], dir: string, node: string): void {
-  const { NODE_ENV: _, ...environment } = process.env;
+  const environment = { ...process.env };
+  // Packages for development are needed.
+  delete environment['NODE_ENV'];
   const result = spawnSync(command, args, {
     cwd: dir,
     encoding: 'utf8',

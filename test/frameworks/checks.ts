@@ -92,9 +92,9 @@ function part(name: string, value: string, more = ''): string {
   return `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n${value}\r\n`;
 }
 
-/** Headers of a form that a browser sends from a page of the site. */
+/** Headers of what a browser sends from a page of the site. */
 function formHeaders(served: Served, type: string): Record<string, string> {
-  return { 'Content-Type': type, Origin: originOf(served), Accept: 'text/html' };
+  return { 'Content-Type': type, Origin: originOf(served) };
 }
 
 /** The form's hidden fields and ours, as the form wants them sent. */
@@ -104,13 +104,14 @@ function encodeForm(served: Served, form: string): Ask {
     return [attribute(tag, 'name') ?? '', attribute(tag, 'value') ?? ''];
   });
   const all: [string, string][] = [...fields, ['name', 'mod_tsgi']];
-  if (attribute(form, 'enctype') === 'multipart/form-data') {
-    const body = all.map(([name, value]) => part(name, value)).join('');
-    const headers = formHeaders(served, `multipart/form-data; boundary=${BOUNDARY}`);
-    return { method: 'POST', headers, body: `${body}--${BOUNDARY}--\r\n` };
-  }
-  const headers = formHeaders(served, 'application/x-www-form-urlencoded');
-  return { method: 'POST', headers, body: new URLSearchParams(all).toString() };
+  const isMultipart = attribute(form, 'enctype') === 'multipart/form-data';
+  const body = isMultipart
+    ? `${all.map(([name, value]) => part(name, value)).join('')}--${BOUNDARY}--\r\n`
+    : new URLSearchParams(all).toString();
+  const type = isMultipart
+    ? `multipart/form-data; boundary=${BOUNDARY}`
+    : 'application/x-www-form-urlencoded';
+  return { method: 'POST', headers: { ...formHeaders(served, type), Accept: 'text/html' }, body };
 }
 
 /** Fills in the form of a page and submits it, as a browser without JavaScript does. */
@@ -224,6 +225,7 @@ export function stream(path: string, release: string, options: Ask = {}): Check 
 }
 
 export interface EchoOptions {
+  /** Each one after an answer to the one before. */
   readonly say?: readonly string[];
   readonly expected?: string;
   readonly protocol?: string;
@@ -238,13 +240,21 @@ export function echo(path: string, options: EchoOptions = {}): Check {
       protocol === undefined ? [] : [protocol],
     );
     const heard: string[] = [];
-    socket.on('message', (data: Buffer) => heard.push(data.toString()));
+    const unsaid = [...say];
+    const speak = (): void => {
+      const message = unsaid.shift();
+      if (message !== undefined) socket.send(message);
+    };
+    socket.on('message', (data: Buffer) => {
+      heard.push(data.toString());
+      speak();
+    });
     let code: number | undefined;
     socket.on('close', (status) => (code = status));
     await once(socket, 'open');
     let error: Error | undefined;
     socket.on('error', (reason) => (error = reason));
-    for (const message of say) socket.send(message);
+    speak();
     const answered = (): boolean => heard.some((message) => message.includes(expected));
     try {
       await waitFor(() => answered() || code !== undefined, {

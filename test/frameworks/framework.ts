@@ -28,6 +28,8 @@ export interface Framework {
   readonly options?: string;
   /** The oldest major version of Node.js, if newer than the one that mod_tsgi needs. */
   readonly node?: number;
+  /** What it says on stderr though nothing is wrong. */
+  readonly says?: RegExp;
   /** Where something answers, whatever it says. */
   readonly probe?: string;
   /** What it does not have is not there. */

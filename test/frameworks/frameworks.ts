@@ -79,7 +79,14 @@ const light: readonly Framework[] = [
     entry: 'server.js',
     checks: usual('polka', { ...echo, upload: does.uploadRaw('/upload') }),
   },
-  { name: 'h3', title: 'h3', package: 'h3', entry: 'server.mjs', checks: usual('h3', echo) },
+  {
+    name: 'h3',
+    title: 'h3',
+    package: 'h3',
+    entry: 'server.mjs',
+    says: /Stopping server gracefully/,
+    checks: usual('h3', echo),
+  },
   { name: 'hapi', title: 'hapi', package: '@hapi/hapi', entry: 'server.js', checks: usual('hapi') },
   {
     name: 'elysia',

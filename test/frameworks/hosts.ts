@@ -11,13 +11,13 @@ import { waitFor } from '../harness/wait.ts';
 import { configurationOf, type Framework, type Served } from './framework.ts';
 
 const START_MS = 60_000;
+/** Of a log that is shown. */
+const MOST_LINES = 12;
 
 export interface Host {
   readonly served: Served;
   /** What only this host can be asked for, by the name of its column. */
   readonly checks: Readonly<Record<string, () => Promise<void>>>;
-  /** The last lines of what was logged. */
-  tail(): string;
   /** @throws Error for a process that stays behind, or a line in Apache's log that is a warning. */
   stop(): Promise<void>;
 }
@@ -59,6 +59,12 @@ class ApacheHost implements Host {
     return (await this.#httpd.ask(this.#framework.probe ?? '/')).status;
   }
 
+  /** @throws Error with what the log says if the app cannot be loaded. */
+  async expectToServe(): Promise<void> {
+    if ((await this.#status()) !== 503) return;
+    throw new Error(this.#httpd.log.unexpected().slice(0, MOST_LINES).join('\n'));
+  }
+
   async #bindsNoPort(): Promise<void> {
     await this.#status();
     const listening = listeningInodes();
@@ -88,10 +94,6 @@ class ApacheHost implements Host {
     expect([...seen], 'statuses meanwhile').to.deep.equal([expected]);
   }
 
-  tail(): string {
-    return this.#httpd.log.tail();
-  }
-
   async stop(): Promise<void> {
     await this.#httpd.stop();
   }
@@ -106,8 +108,16 @@ export async function serveByApache(
   const config = configurationOf(framework, dir, 'http://127.0.0.1:@PORT@');
   const httpd = await Httpd.prepare({ config: '', node });
   httpd.configure(config.replace(/$/m, ' startup-timeout=60s'));
-  await httpd.start();
-  return new ApacheHost(httpd, framework, dir);
+  if (framework.says) httpd.log.allow(framework.says);
+  const host = new ApacheHost(httpd, framework, dir);
+  try {
+    await httpd.start();
+    await host.expectToServe();
+  } catch (error) {
+    await httpd.stop().catch(() => undefined);
+    throw error;
+  }
+  return host;
 }
 
 /** Runs `node entry`, with a port in its environment. */
@@ -119,7 +129,7 @@ export async function serveAlone(framework: Framework, dir: string, node: string
   const child = spawn(node, [join(dir, framework.entry), ...(args === '' ? [] : [args])], {
     cwd: dir,
     env: {
-      ...Object.fromEntries(variables.map(([, name, value]) => [name, value])),
+      ...Object.fromEntries(variables.map(([, name = '', value = '']) => [name, value])),
       PATH: process.env['PATH'],
       PORT: String(port),
     },
@@ -142,5 +152,5 @@ export async function serveAlone(framework: Framework, dir: string, node: string
     await stop();
     throw error;
   }
-  return { served: { port, dir }, checks: {}, tail: () => '', stop };
+  return { served: { port, dir }, checks: {}, stop };
 }

@@ -59,7 +59,6 @@ async function examine(framework: Framework, host: Host): Promise<Map<Column, Er
   for (const [column, check] of Object.entries(host.checks)) {
     results.set(column as Column, await outcome(check));
   }
-  if ([...results.values()].some((error) => error !== undefined)) console.log(host.tail());
   results.set('log', await outcome(() => host.stop()));
   return results;
 }

@@ -5,18 +5,16 @@ import { Elysia, sse } from 'elysia';
 /** Streams that wait for /release. */
 const waiting = new Set();
 
-new Elysia({ adapter: node() })
-  .get('/', ({ set }) => {
-    set.headers['content-type'] = 'text/html; charset=utf-8';
-    return `<!doctype html>
+const page = `<!doctype html>
 <link rel="stylesheet" href="/style.css">
 <h1>Hello from Elysia</h1>
 <form method="post" action="/post"><input name="name"></form>`;
-  })
-  .get('/style.css', ({ set }) => {
-    set.headers['content-type'] = 'text/css';
-    return 'body { font-family: sans-serif; }\n';
-  })
+
+const style = 'body { font-family: sans-serif; }\n';
+
+new Elysia({ adapter: node() })
+  .get('/', () => new Response(page, { headers: { 'Content-Type': 'text/html; charset=utf-8' } }))
+  .get('/style.css', () => new Response(style, { headers: { 'Content-Type': 'text/css' } }))
   .post('/post', ({ body, set }) => {
     set.status = 201;
     return `Hello, ${body.name}`;

@@ -8,11 +8,13 @@ const app = new H3();
 /** Streams that wait for /release. */
 const waiting = new Set();
 
-app.get('/', () =>
-  html(`<!doctype html>
-<link rel="stylesheet" href="/style.css">
-<h1>Hello from h3</h1>
-<form method="post" action="/post"><input name="name"></form>`),
+app.get(
+  '/',
+  () =>
+    html`<!doctype html>
+      <link rel="stylesheet" href="/style.css" />
+      <h1>Hello from h3</h1>
+      <form method="post" action="/post"><input name="name" /></form>`,
 );
 
 app.get('/style.css', (event) => {
@@ -61,4 +63,4 @@ app.get(
   }),
 );
 
-serve(app, { port: Number(process.env.PORT ?? 3000), plugins: [ws()] });
+serve(app, { port: Number(process.env.PORT ?? 3000), plugins: [ws({})] });
