@@ -134,6 +134,37 @@ export function form(path: string): Check {
   };
 }
 
+/** One check after the other. */
+export function both(first: Check, second: Check): Check {
+  return async (served) => {
+    await first(served);
+    await second(served);
+  };
+}
+
+/**
+ * Calls the server action of a page's form as Next.js' own JavaScript does. The action redirects, and the
+ * answer brings the page that it leads to, which Next.js asks itself for, at the port that it believes to have.
+ */
+export function serverAction(path: string): Check {
+  return async (served) => {
+    const [, id] = /\$ACTION_ID_(\w+)/.exec((await get(served, path)).body) ?? [];
+    expect(id, 'the id of an action').to.be.a('string');
+    const called = await ask(served.port, path, {
+      method: 'POST',
+      headers: {
+        ...formHeaders(served, `multipart/form-data; boundary=${BOUNDARY}`),
+        Accept: 'text/x-component',
+        'Next-Action': id,
+      },
+      body: `${part('_1_name', 'mod_tsgi')}${part('0', '["$K1"]')}--${BOUNDARY}--\r\n`,
+    });
+    expect(called.status, called.body).to.be.oneOf([200, 303]);
+    expect(called.headers['x-action-redirect']).to.match(/^\/greeting\/mod_tsgi;/);
+    expect(called.body).to.include('Hello, mod_tsgi');
+  };
+}
+
 /** Sends a file of 3 MB, whose SHA-256 the app is to tell. `body` frames it. */
 function expectHash(
   path: string,

@@ -236,7 +236,7 @@ const built: readonly Framework[] = [
     title: 'Next.js, standalone output',
     package: 'next',
     entry: '.next/standalone/server.js',
-    checks: usual('Next.js'),
+    checks: usual('Next.js', { POST: does.both(does.form('/'), does.serverAction('/')) }),
   },
   nuxt,
   { ...nuxt, name: 'nuxt-4.5', title: 'Nuxt 4.5', basedOn: 'nuxt', node: NEWER_NODE },

@@ -99,7 +99,7 @@ class ApacheHost implements Host {
   }
 }
 
-/** Starts Apache with two lines of configuration for the app. */
+/** Starts Apache with the two lines of configuration for the app. */
 export async function serveByApache(
   framework: Framework,
   dir: string,
@@ -107,7 +107,8 @@ export async function serveByApache(
 ): Promise<Host> {
   const config = configurationOf(framework, dir, 'http://127.0.0.1:@PORT@');
   const httpd = await Httpd.prepare({ config: '', node });
-  httpd.configure(config.replace(/$/m, ' startup-timeout=60s'));
+  // An app that asks itself does so at PORT, by default 80, where sites usually are.
+  httpd.configure(config.replace(/$/m, ' startup-timeout=60s env=PORT=@PORT@'));
   if (framework.says) httpd.log.allow(framework.says);
   const host = new ApacheHost(httpd, framework, dir);
   try {
