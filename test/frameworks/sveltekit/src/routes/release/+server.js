@@ -1,5 +1,5 @@
 import { text } from '@sveltejs/kit';
-import { waiting } from '$lib/waiting.js';
+import { waiting } from '../../lib/waiting.js';
 
 export function GET() {
   for (const go of waiting) go();
