@@ -520,13 +520,16 @@ int tsgi_balance_has_better(const tsgi_slots_t *slots, int slot, apr_time_t sinc
 
 /*
  * What waits is what no worker has begun with: requests without a worker, and those that a worker
- * leaves unread since it has `concurrency` in hand. @return 1 if more wait than may.
+ * leaves unread since it has `concurrency` in hand. Those of children that have died do not count.
+ * @return 1 if more wait than may.
  */
-static int is_overfull(const tsgi_slots_t *slots)
+static int is_overfull(tsgi_slots_t *slots)
 {
     const tsgi_generation_t *generation = slots->generation;
-    return tsgi_load_total(slots) >
-           generation->concurrency * slots->nslots + generation->queue_size;
+    const apr_int64_t most =
+        generation->concurrency * slots->nslots + generation->queue_size;
+    return tsgi_load_total(slots) > most &&
+           !(tsgi_load_bury(slots) && tsgi_load_total(slots) <= most);
 }
 
 static int refuse(const tsgi_slots_t *slots, tsgi_error_t *error)

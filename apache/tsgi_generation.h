@@ -144,6 +144,8 @@ int tsgi_generation_is_changed(const tsgi_group_t *group);
 apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot);
 /** In hand of all slots, and waiting. Not for every request: it reads all the counters. */
 apr_uint32_t tsgi_load_total(const tsgi_slots_t *slots);
+/** Takes out those of children that died and that the parent has not missed yet. @return 1 if there was one. */
+int tsgi_load_bury(tsgi_slots_t *slots);
 /** One more, or one less, of the calling child's. */
 void tsgi_load_add(tsgi_slots_t *slots, int slot);
 void tsgi_load_sub(tsgi_slots_t *slots, int slot);

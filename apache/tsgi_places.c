@@ -119,6 +119,25 @@ static apr_uint32_t allowed(tsgi_places_door_t *door, apr_uint32_t left, apr_tim
     return result;
 }
 
+/* ---- children that have gone -------------------------------------------------------- */
+
+static void clear_row(void *owner, int row)
+{
+    tsgi_places_t *places = owner;
+    for (int kind = 0; kind < TSGI_PLACES_KINDS; kind++) {
+        tsgi_places_room_t *room = &places->rooms[kind];
+        /* What was left stays: the sum must not go back. */
+        __atomic_and_fetch(&room->counts[row], ~(LEFT - 1), __ATOMIC_SEQ_CST);
+        __atomic_store_n(&room->door->bell, 0, __ATOMIC_SEQ_CST);
+        (void)wake(room->door, INT_MAX);
+    }
+}
+
+void tsgi_places_release(tsgi_places_t *places, pid_t pid)
+{
+    tsgi_rows_release(&places->rows, pid, clear_row, places);
+}
+
 /* ---- a place ------------------------------------------------------------------------ */
 
 /*
@@ -182,6 +201,7 @@ static int wait_for_place(tsgi_places_t *places, tsgi_places_room_t *room)
         if (is_taken || round == TSGI_PLACES_ROUNDS) {
             break;
         }
+        (void)tsgi_rows_bury(&places->rows, clear_row, places);
         const sums_t sums = look(places, room);
         const apr_uint32_t came = sums.left - first.left;
         const apr_uint32_t ahead = first.waiting > came ? first.waiting - came : 0;
@@ -201,6 +221,9 @@ int tsgi_places_enter(tsgi_places_t *places, tsgi_places_kind_t kind)
 
     /* What is free is for those who wait already. */
     if (sums.held + sums.waiting < places->limit && take(places, room)) {
+        return 1;
+    }
+    if (tsgi_rows_bury(&places->rows, clear_row, places) && take(places, room)) {
         return 1;
     }
     return wait_for_place(places, room);
@@ -245,21 +268,5 @@ void tsgi_places_claim(tsgi_places_t *places)
         tsgi_places_room_t *room = &places->rooms[kind];
         room->spare = 0;
         room->mine = row >= 0 ? &room->counts[row] : &room->spare;
-    }
-}
-
-void tsgi_places_release(tsgi_places_t *places, pid_t pid)
-{
-    tsgi_rows_t *rows = &places->rows;
-    for (int row = tsgi_rows_find(rows, pid, 0); row >= 0;
-         row = tsgi_rows_find(rows, pid, row + 1)) {
-        for (int kind = 0; kind < TSGI_PLACES_KINDS; kind++) {
-            tsgi_places_room_t *room = &places->rooms[kind];
-            /* What was left stays: the sum must not go back. */
-            __atomic_and_fetch(&room->counts[row], ~(LEFT - 1), __ATOMIC_SEQ_CST);
-            __atomic_store_n(&room->door->bell, 0, __ATOMIC_SEQ_CST);
-            wake(room->door, INT_MAX);
-        }
-        tsgi_rows_free(rows, row);
     }
 }

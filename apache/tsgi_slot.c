@@ -274,16 +274,22 @@ void tsgi_slots_claim(tsgi_slots_t *slots, apr_pool_t *pool)
     }
 }
 
+static void clear_row(void *owner, int row)
+{
+    const tsgi_load_t *load = owner;
+    for (int slot = 0; slot < load->columns; slot++) {
+        __atomic_store_n(column(load, slot) + row, 0, __ATOMIC_RELAXED);
+    }
+}
+
 void tsgi_slots_release(tsgi_slots_t *slots, pid_t pid)
 {
-    tsgi_load_t *load = &slots->load;
-    for (int row = tsgi_rows_find(&load->rows, pid, 0); row >= 0;
-         row = tsgi_rows_find(&load->rows, pid, row + 1)) {
-        for (int slot = 0; slot < load->columns; slot++) {
-            __atomic_store_n(column(load, slot) + row, 0, __ATOMIC_RELAXED);
-        }
-        tsgi_rows_free(&load->rows, row);
-    }
+    tsgi_rows_release(&slots->load.rows, pid, clear_row, &slots->load);
+}
+
+int tsgi_load_bury(tsgi_slots_t *slots)
+{
+    return tsgi_rows_bury(&slots->load.rows, clear_row, &slots->load);
 }
 
 /* ---- an application group ---------------------------------------------------------------- */

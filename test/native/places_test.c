@@ -305,11 +305,11 @@ static void test_crowd(void)
     end();
 }
 
-static void test_killed_child(void)
+/* A child that holds both places. */
+static pid_t fork_holder(void)
 {
-    int ready[2], status;
-    char byte;
-    begin(2, 4);
+    int ready[2];
+    char byte = 0;
     CHECK(pipe(ready) == 0);
     const pid_t pid = fork();
     if (pid == 0) {
@@ -321,15 +321,49 @@ static void test_killed_child(void)
         }
     }
     CHECK(read(ready[0], &byte, 1) == 1 && byte == 1);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    return pid;
+}
+
+static int has_row(pid_t pid)
+{
+    for (int row = 0; row < places.rows.count; row++) {
+        if (places.rows.owner[row] == (apr_uint32_t)pid) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void test_killed_child(void)
+{
+    int status;
+    begin(2, 4);
+    const pid_t pid = fork_holder();
     CHECK(!enter());
     CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
     const apr_uint32_t left = now().left;
     tsgi_places_release(&places, pid);
     CHECK(now().held == 0 && now().left == left);
     CHECK(enter() && enter());
-    CHECK(tsgi_rows_find(&places.rows, pid, 0) == -1);
-    (void)close(ready[0]);
-    (void)close(ready[1]);
+    CHECK(!has_row(pid));
+    end();
+}
+
+static void test_zombie(void)
+{
+    siginfo_t info;
+    int status;
+    begin(2, 4);
+    const pid_t pid = fork_holder();
+    CHECK(kill(pid, SIGKILL) == 0);
+    CHECK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) ==
+          0); /* nobody asks for it */
+    *places.rows.looked_at = 0;
+    CHECK(enter() && enter());
+    CHECK(!has_row(pid));
+    CHECK(waitpid(pid, &status, 0) == pid);
     end();
 }
 
@@ -338,8 +372,12 @@ static void test_hostile_rows(void)
     begin(2, 4);
     *places.rows.used = UINT_MAX; /* a child can write what it likes */
     CHECK(tsgi_rows_used(&places.rows) == 4);
-    CHECK(tsgi_rows_find(&places.rows, 1, 0) == -1);
     tsgi_places_release(&places, 1);
+    places.rows.owner[1] = UINT_MAX;
+    places.rows.owner[2] = 1; /* lives */
+    *places.rows.looked_at = INT64_MIN;
+    CHECK(!tsgi_rows_bury(&places.rows, clear_row, &places));
+    CHECK(places.rows.owner[1] == UINT_MAX && places.rows.owner[2] == 1);
     end();
 }
 
@@ -355,6 +393,7 @@ int main(void)
         {"those who wait get their places in the order of arrival", test_order},
         {"who comes later leaves a free place to those who wait", test_no_overtaking},
         {"never more than the limit are inside, over threads and processes", test_crowd},
+        {"the places of a child that nobody has missed come back, too", test_zombie},
         {"the places of a child that was killed come back", test_killed_child},
         {"numbers of a child lead nowhere beyond the map", test_hostile_rows},
     };
