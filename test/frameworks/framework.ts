@@ -26,6 +26,8 @@ export interface Framework {
   readonly entry: string;
   /** Options of TSGIDaemonProcess that it needs. `@ORIGIN@` is what browsers call the site. */
   readonly options?: string;
+  /** Further directives that it needs, a line each. */
+  readonly directives?: readonly string[];
   /** The oldest major version of Node.js, if newer than the one that mod_tsgi needs. */
   readonly node?: number;
   /** What it says on stderr though nothing is wrong. */
@@ -73,9 +75,9 @@ export function versionOf(framework: Framework): string {
 
 /** The configuration of a framework whose app lies in `dir`. */
 export function configurationOf(framework: Framework, dir: string, origin: string): string {
-  const { name, entry, options } = framework;
+  const { name, entry, options, directives = [] } = framework;
   const all = ['env=NODE_ENV=production', ...(options === undefined ? [] : [options])].join(' ');
   return `TSGIDaemonProcess ${name} home=${dir} ${all.replaceAll('@ORIGIN@', origin)}
 TSGIScriptAlias / ${dir}/${entry} process-group=${name}
-`;
+${directives.map((line) => `${line}\n`).join('')}`;
 }

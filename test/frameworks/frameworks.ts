@@ -254,6 +254,8 @@ const built: readonly Framework[] = [
     title: 'SvelteKit 3, adapter-node',
     basedOn: 'sveltekit',
     node: NEWER_NODE,
+    options: 'env=PROTOCOL_HEADER=x-forwarded-proto env=BODY_SIZE_LIMIT=16M',
+    directives: ['RequestHeader set X-Forwarded-Proto expr=%{REQUEST_SCHEME}'],
   },
   astro,
   {
