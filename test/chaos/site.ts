@@ -40,7 +40,8 @@ const LIMITS: Readonly<Record<Mpm, string>> = {
 };
 
 /** httpd's own remarks about signals, and about children that are killed or late. */
-const HTTPD_REMARKS = /AH10392|AH00052|AH00051|AH0028[678]|AH00161|AH0048[45]|AH00046|AH10159|AH03490/;
+const HTTPD_REMARKS =
+  /AH10392|AH00052|AH00051|AH0028[678]|AH00161|AH0048[45]|AH00046|AH10159|AH03490/;
 
 export const STATIC_SIZE = 1024;
 
