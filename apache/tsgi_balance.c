@@ -57,6 +57,14 @@ void tsgi_lease_drop(tsgi_lease_t *lease)
     }
 }
 
+void tsgi_lease_drop_leaving(tsgi_lease_t *lease)
+{
+    if (lease->connection != NULL) {
+        tsgi_pool_forget(slot_pool(lease->slots, lease->slot), lease->connection->pid);
+        tsgi_lease_drop(lease);
+    }
+}
+
 void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now)
 {
     if (lease->connection == NULL) {

@@ -38,6 +38,11 @@ void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now);
 /** Closes the connection; for the worker this is the end of the request. Idempotent. */
 void tsgi_lease_drop(tsgi_lease_t *lease);
 /**
+ * Like drop, for a worker that goes: its other connections are of no use either. It tells nothing
+ * about the slot, where the next one may serve already.
+ */
+void tsgi_lease_drop_leaving(tsgi_lease_t *lease);
+/**
  * Like drop, for a worker that hung up or refused: others are tried first for a moment.
  */
 void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now);

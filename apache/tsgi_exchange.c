@@ -8,7 +8,8 @@
 /* After the first worker, so many more may get the request; one more if it was taken back
  * from a worker that gave no sign. */
 #define MAX_RESENDS 2
-/* Connections found dead before a byte was written to them cost nothing but the look. */
+/* Connections found dead before a byte was written to them, or on which a worker that goes takes
+ * nothing new, cost nothing but the look. */
 #define MAX_STALE 64
 
 /* ---- attempts ----------------------------------------------------------------------- */
@@ -57,9 +58,14 @@ static tsgi_step_t attempt(tsgi_exchange_t *x)
  * it. */
 static tsgi_step_t next_worker(tsgi_exchange_t *x, apr_time_t now)
 {
-    const int is_stale = x->written == 0;
+    const int is_stale = x->written == 0 || x->is_leaving;
 
-    tsgi_lease_drop_penalised(&x->lease, now);
+    if (x->is_leaving) {
+        tsgi_lease_drop_leaving(&x->lease);
+    }
+    else {
+        tsgi_lease_drop_penalised(&x->lease, now);
+    }
     if (is_stale ? ++x->stale > MAX_STALE
                  : ++x->resends > MAX_RESENDS + x->is_taken_back) {
         return tsgi_pump_fail(x, TSGI_FAIL_UNSENT);

@@ -394,18 +394,24 @@ static void marks_clear(tsgi_process_t *process)
     }
 }
 
-/* What the configuration no longer names goes when the Apache children that know it have gone. */
+/* It goes when the Apache children that know it have gone. */
+static void generation_retire(tsgi_generation_t *generation, server_rec *server,
+                              ap_generation_t httpd_generation)
+{
+    generation->server = server; /* Its own one went with the old configuration. */
+    if (generation->state == TSGI_GEN_RUNNING) {
+        generation->state = TSGI_GEN_RETIRING;
+        generation->retired_at = httpd_generation;
+        generation->retire_by = tsgi_clock_now() + TSGI_DRAIN_TIMEOUT;
+    }
+}
+
+/* What the configuration no longer names. */
 static void retire_unseen(pass_t *pass)
 {
     for (tsgi_generation_t *g = pass->process->generations; g != NULL; g = g->next) {
         if (!g->seen) {
-            g->server =
-                pass->main_server; /* Its own one went with the old configuration. */
-            if (g->state == TSGI_GEN_RUNNING) {
-                g->state = TSGI_GEN_RETIRING;
-                g->retired_at = pass->httpd_generation;
-                g->retire_by = tsgi_clock_now() + TSGI_DRAIN_TIMEOUT;
-            }
+            generation_retire(g, pass->main_server, pass->httpd_generation);
             continue;
         }
         for (tsgi_slots_t *slots = g->first_slots; slots != NULL; slots = slots->next) {
@@ -500,6 +506,34 @@ void tsgi_generation_tick(tsgi_process_t *process)
     }
 }
 
+void tsgi_generation_retire_all(tsgi_process_t *process)
+{
+    const ap_generation_t httpd_generation = tsgi_process_generation();
+    for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        generation_retire(g, NULL, httpd_generation);
+    }
+    tsgi_generation_tick(process);
+}
+
+void tsgi_generation_child_changed(void *data, long pid, int httpd_generation,
+                                   int is_started)
+{
+    tsgi_process_t *process = data;
+    tsgi_process_count(process, httpd_generation, is_started ? 1 : -1);
+    if (is_started) {
+        return;
+    }
+    for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
+        tsgi_places_release(&g->places, (pid_t)pid);
+        for (tsgi_slots_t *slots = g->first_slots; slots != NULL; slots = slots->next) {
+            tsgi_slots_release(slots, (pid_t)pid);
+        }
+    }
+    if (!tsgi_process_is_stopping()) {
+        tsgi_generation_tick(process);
+    }
+}
+
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
 int tsgi_generation_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
@@ -557,19 +591,9 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
     if (process == NULL || status == MPM_CHILD_LOST_SLOT) {
         return; /* A child without a slot of httpd's still lives. */
     }
-    tsgi_process_count(process, gen, status == MPM_CHILD_STARTED ? 1 : -1);
-    if (status != MPM_CHILD_EXITED) {
-        return;
-    }
-    for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
-        tsgi_places_release(&g->places, pid);
-        for (tsgi_slots_t *slots = g->first_slots; slots != NULL; slots = slots->next) {
-            tsgi_slots_release(slots, pid);
-        }
-    }
-    if (!tsgi_process_is_stopping()) {
-        tsgi_generation_tick(process);
-    }
+    const int is_started = status == MPM_CHILD_STARTED;
+    tsgi_generation_child_changed(process, pid, gen, is_started);
+    tsgi_process_tell_formers(process, pid, gen, is_started);
 }
 
 int tsgi_generation_monitor(apr_pool_t *p, server_rec *s)

@@ -114,6 +114,10 @@ struct tsgi_generation_t {
 /** Drain what retires after this time even if old Apache children live on. */
 #define TSGI_DRAIN_TIMEOUT apr_time_from_sec(60)
 
+/** An Apache child has started or ended. Takes a tsgi_process_t; other builds call it as well. */
+void tsgi_generation_child_changed(void *process, long pid, int httpd_generation,
+                                   int is_started);
+
 /**
  * post_config: brings the runtime in line with the configuration: keeps, makes and retires
  * generations, sets tsgi_group_t.generation and tsgi_app_t.slots, starts supervisors and `tsgi: log`.

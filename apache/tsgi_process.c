@@ -18,16 +18,19 @@
 #include <unistd.h>
 
 /*
- * What different builds of the module have in common, in httpd's retained data. Its layout stays as
- * it is for ever: one build reads what another has written.
+ * What different builds of the module in one httpd know of each other; the latest is the head of a list
+ * in httpd's retained data. Its layout stays as it is for ever: one build reads what another has written.
  */
-typedef struct {
-    void (*retire)(void *process); /* of the build that made it */
+struct tsgi_build_t {
+    tsgi_build_t *former;
+    /* These are the build's own. */
+    void (*retire)(void *process);
+    void (*child_changed)(void *process, long pid, int generation, int is_started);
     void *process;
     const char *version;
-} anchor_t;
+};
 
-static const char anchor_key[] = "mod_tsgi:process";
+static const char builds_key[] = "mod_tsgi:builds";
 
 static tsgi_process_t *the_process;
 
@@ -60,17 +63,22 @@ static void forget_in_child(void)
 /*
  * Another build of the module takes over (LoadModule names another file since the last restart). No
  * configuration is read into this one any more, so it must not know a server_rec any longer; from
- * here on it only sees its supervisors end, and is there when httpd exits.
+ * here on it sees its supervisors end, hears of Apache's children from the one that has taken over, and
+ * is there when httpd exits.
  */
-static void retire_all(void *data)
+static void retire(void *data)
 {
     tsgi_process_t *process = data;
     process->log.server = NULL;
-    for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
-        g->server = NULL;
-        if (g->state != TSGI_GEN_DEAD) {
-            tsgi_supervisor_drain(g->supervisor);
-        }
+    tsgi_generation_retire_all(process);
+}
+
+void tsgi_process_tell_formers(const tsgi_process_t *process, pid_t pid,
+                               ap_generation_t generation, int is_started)
+{
+    for (tsgi_build_t *build = process->build->former; build != NULL;
+         build = build->former) {
+        build->child_changed(build->process, pid, generation, is_started);
     }
 }
 
@@ -85,24 +93,43 @@ static apr_status_t on_exit_of_httpd(void *data)
     return APR_SUCCESS;
 }
 
-static void anchor_drop(server_rec *s)
+/* This build becomes the head of the list: for the first time, or again. */
+static void take_over(tsgi_process_t *process, server_rec *s)
 {
-    anchor_t *anchor = ap_retained_data_get(anchor_key);
-    if (anchor == NULL) {
-        anchor = ap_retained_data_create(anchor_key, sizeof(*anchor));
+    tsgi_build_t **latest = ap_retained_data_get(builds_key);
+    if (latest == NULL) {
+        latest = ap_retained_data_create(builds_key, sizeof(tsgi_build_t *));
     }
-    else if (anchor->retire != retire_all) {
+    if (*latest == process->build) {
+        return;
+    }
+    if (*latest != NULL) {
         ap_log_error(
             APLOG_MARK, APLOG_NOTICE, 0, s,
             TSGI_LOGNO(0076) "mod_tsgi " TSGI_VERSION
                              " takes over from mod_tsgi %s at this restart; the "
                              "old one stays in memory until httpd is stopped and started",
-            anchor->version);
-        anchor->retire(anchor->process);
+            (*latest)->version);
+        (*latest)->retire((*latest)->process);
     }
-    anchor->retire = retire_all;
-    anchor->process = the_process;
-    anchor->version = apr_pstrdup(the_process->pool, TSGI_VERSION);
+    for (tsgi_build_t **link = latest; *link != NULL; link = &(*link)->former) {
+        if (*link == process->build) {
+            *link = process->build->former;
+            break;
+        }
+    }
+    process->build->former = *latest;
+    *latest = process->build;
+}
+
+static tsgi_build_t *build_new(tsgi_process_t *process)
+{
+    tsgi_build_t *build = apr_pcalloc(process->pool, sizeof(*build));
+    build->retire = retire;
+    build->child_changed = tsgi_generation_child_changed;
+    build->process = process;
+    build->version = apr_pstrdup(process->pool, TSGI_VERSION);
+    return build;
 }
 
 /* The directory of this very file; NULL and a message if it cannot be told. */
@@ -126,15 +153,12 @@ static const char *own_directory(apr_pool_t *p, server_rec *s)
     return apr_pstrdup(p, resolved);
 }
 
-tsgi_process_t *tsgi_process_open(server_rec *s)
+static tsgi_process_t *process_new(server_rec *s)
 {
     apr_pool_t *pool = s->process->pool;
-    tsgi_process_t *process = the_process;
+    tsgi_process_t *process;
     const char *directory;
 
-    if (process != NULL) {
-        return process;
-    }
     directory = own_directory(pool, s);
     if (directory == NULL) {
         return NULL;
@@ -144,6 +168,7 @@ tsgi_process_t *tsgi_process_open(server_rec *s)
     process->pid = getpid();
     process->directory = directory;
     process->children = apr_array_make(pool, 4, sizeof(tsgi_children_t));
+    process->build = build_new(process);
     the_process = process;
     if (pthread_atfork(NULL, NULL, forget_in_child) != 0) {
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
@@ -152,7 +177,15 @@ tsgi_process_t *tsgi_process_open(server_rec *s)
     }
     /* Before all cleanups of httpd's pools, while logs and configuration are still there. */
     apr_pool_pre_cleanup_register(pool, process, on_exit_of_httpd);
-    anchor_drop(s);
+    return process;
+}
+
+tsgi_process_t *tsgi_process_open(server_rec *s)
+{
+    tsgi_process_t *process = the_process != NULL ? the_process : process_new(s);
+    if (process != NULL) {
+        take_over(process, s);
+    }
     return process;
 }
 

@@ -21,12 +21,16 @@ typedef struct {
     int count;
 } tsgi_children_t;
 
+/** What builds of the module know of each other. */
+typedef struct tsgi_build_t tsgi_build_t;
+
 typedef struct tsgi_process_t {
     apr_pool_t *pool;      /**< s->process->pool */
     pid_t pid;             /**< of the Apache parent */
     const char *directory; /**< where mod_tsgi.so, supervisor.cjs and the rest lie */
     tsgi_generation_t *generations; /**< all that are not freed yet, newest first */
     apr_array_header_t *children;   /**< tsgi_children_t */
+    tsgi_build_t *build;            /**< this one */
     tsgi_log_t log;
     tsgi_timer_t timer;
     apr_time_t shutdown_at; /**< when all supervisors were told to end; 0 = not yet */
@@ -36,10 +40,15 @@ typedef struct tsgi_process_t {
 tsgi_process_t *tsgi_process_get(void);
 
 /**
- * Makes the state, or finds it again after a restart. Parent, post_config only.
+ * Makes the state, or finds it again after a restart. Another build of the module that ran meanwhile
+ * retires. Parent, post_config only.
  * @return NULL after a message if the module's own files cannot be found.
  */
 tsgi_process_t *tsgi_process_open(server_rec *s);
+
+/** child_status, for the builds of the module that this one has taken over from. */
+void tsgi_process_tell_formers(const tsgi_process_t *process, pid_t pid,
+                               ap_generation_t generation, int is_started);
 
 /** @return 1 in the Apache parent (and in the one process of `httpd -X`), 0 in what it forked. */
 int tsgi_process_is_parent(const tsgi_process_t *process);

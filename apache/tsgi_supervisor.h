@@ -75,5 +75,7 @@ const char *tsgi_supervisor_how(apr_pool_t *p, int status);
  * Parent, not while httpd stops or restarts. Implemented in tsgi_generation.c.
  */
 void tsgi_generation_tick(tsgi_process_t *process);
+/** Another build of the module has taken over: as if no configuration named any of them. */
+void tsgi_generation_retire_all(tsgi_process_t *process);
 
 #endif

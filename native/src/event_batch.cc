@@ -44,6 +44,25 @@ int32_t EventBatch::AddPayload(napi_value value, size_t bytes)
     return static_cast<int32_t>(payload_count_++);
 }
 
+/* Beside TSGI_R_*, which are the wire's: FLAG_ASCII of src/events.ts. */
+static constexpr uint32_t kFlagAscii = 0x40000000;
+
+/* Whether no byte is above 0x7f: then no text of the head needs decoding. */
+static bool IsAscii(const uint8_t *p, size_t n)
+{
+    uint64_t all = 0;
+    size_t i = 0;
+    for (; i + sizeof(uint64_t) <= n; i += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, p + i, sizeof(word));
+        all |= word;
+    }
+    for (; i < n; i++) {
+        all |= p[i];
+    }
+    return (all & UINT64_C(0x8080808080808080)) == 0;
+}
+
 static void PutString(int32_t *out, const tsgi_str_t &string, const uint8_t *payload)
 {
     const char *base = reinterpret_cast<const char *>(payload);
@@ -70,7 +89,8 @@ void EventBatch::AddRequest(int32_t id, const uint8_t *payload, size_t n,
         id,
         AddPayload(text, n),
         static_cast<int32_t>(total),
-        static_cast<int32_t>(request.flags),
+        static_cast<int32_t>((request.flags & ~kFlagAscii) |
+                             (IsAscii(payload, n) ? kFlagAscii : 0)),
         static_cast<int32_t>(length & UINT32_MAX),
         static_cast<int32_t>(length >> 32),
         static_cast<int32_t>(request.mount_length),

@@ -2,6 +2,7 @@
  * Serves a request to a TSGI callable (docs/tsgi.md): calls it, takes what it returns apart, sends it
  * with back-pressure, and answers 500 when it fails.
  */
+import type { ReadableOptions } from 'node:stream';
 import { Readable } from 'node:stream';
 import { TsgiError } from '../errors.ts';
 import type { Application, Chunk, ResponseHeaders } from '../types.ts';
@@ -13,18 +14,66 @@ import { S_METHOD } from './head.ts';
 import type { CallableHead } from './start.ts';
 import { describe, makeHead } from './start.ts';
 
-/** `tsgi.input`. Lets Apache's part of an `Expect: 100-continue` happen when it is first read. */
-class BodyInput extends Readable {
-  readonly #exchange: CallableExchange;
+/** What `tsgi.input` asks of its exchange. */
+interface BodySource {
+  /** All of the body is with the exchange: there is nothing to wait for. */
+  readonly isBodyComplete: boolean;
+  wantBody(): void;
+}
 
-  constructor(exchange: CallableExchange) {
-    super({ highWaterMark: HIGH_WATER });
-    this.#exchange = exchange;
+/**
+ * `tsgi.input`. Lets Apache's part of an `Expect: 100-continue` happen when it is first read.
+ *
+ * Becomes a stream when somebody looks at its state, which every method of Readable does: most requests
+ * have no body, and a Readable that ends unread costs as much as calling the application
+ * (npm run bench -- worker).
+ */
+class BodyInput {
+  readonly #source: BodySource;
+  #isMade = false;
+
+  constructor(source: BodySource) {
+    this.#source = source;
   }
 
-  override _read(): void {
-    this.#exchange.wantBody();
+  get isMade(): boolean {
+    return this.#isMade;
   }
+
+  _read(): void {
+    this.#source.wantBody();
+  }
+
+  get _readableState(): unknown {
+    this.#make();
+    return this._readableState;
+  }
+
+  /** Readable's constructor sets it: from then on it is a property of the instance. */
+  set _readableState(value: unknown) {
+    Object.defineProperty(this, '_readableState', {
+      value,
+      writable: true,
+      configurable: true,
+      enumerable: true,
+    });
+  }
+
+  #make(): void {
+    this.#isMade = true;
+    // A function and no class: that is how Node's own subclasses call it.
+    Reflect.apply(Readable as unknown as (options: ReadableOptions) => void, this, [
+      { highWaterMark: HIGH_WATER },
+    ]);
+    if (this.#source.isBodyComplete) asReadable(this).push(null);
+  }
+}
+
+Object.setPrototypeOf(BodyInput.prototype, Readable.prototype);
+Object.setPrototypeOf(BodyInput, Readable);
+
+function asReadable(input: BodyInput): Readable {
+  return input as unknown as Readable;
 }
 
 type ChunkIterator =
@@ -61,13 +110,13 @@ function sizeOf(chunk: Chunk): number {
 /** What the app did against the interface, found after its code had run: it has no telling stack. */
 class BadApplication extends TsgiError {}
 
-export class CallableExchange extends Exchange {
+export class CallableExchange extends Exchange implements BodySource {
   readonly #application: Application;
   readonly #input: BodyInput;
   #head: CallableHead | undefined;
   #hasHeadLeft = false;
   #isReading = true;
-  #isBodyComplete = false;
+  isBodyComplete = false;
   /** Bytes of the body that have been sent. */
   #sent = 0;
   #iterator: ChunkIterator | undefined;
@@ -82,7 +131,7 @@ export class CallableExchange extends Exchange {
 
   begin(): void {
     if (!this.head.hasBody) this.endBody();
-    const environ = makeEnviron(this, this.#input);
+    const environ = makeEnviron(this, asReadable(this.#input));
     let result: unknown;
     try {
       result = this.#application(environ, (status, headers, error) => {
@@ -118,14 +167,14 @@ export class CallableExchange extends Exchange {
   }
 
   takeBody(chunk: Buffer): void {
-    if (this.#input.push(chunk) || !this.#isReading) return;
+    if (asReadable(this.#input).push(chunk) || !this.#isReading) return;
     this.#isReading = false;
     this.channel.pause(this.id);
   }
 
   endBody(): void {
-    this.#isBodyComplete = true;
-    this.#input.push(null);
+    this.isBodyComplete = true;
+    if (this.#input.isMade) asReadable(this.#input).push(null);
   }
 
   // ---- the response --------------------------------------------------------------------
@@ -285,8 +334,14 @@ export class CallableExchange extends Exchange {
     this.#closeInput();
   }
 
+  override finishQuietly(): boolean {
+    if (!this.isBodyComplete) return false;
+    this.isOpen = false;
+    return true;
+  }
+
   get isAnswerDue(): boolean {
-    return this.#isBodyComplete && !this.#hasHeadLeft;
+    return this.isBodyComplete && !this.#hasHeadLeft;
   }
 
   protected left(): void {
@@ -297,8 +352,9 @@ export class CallableExchange extends Exchange {
 
   /** Whoever still reads a body that is not complete learns that no more of it comes. */
   #closeInput(): void {
-    const input = this.#input;
-    if (this.#isBodyComplete || input.destroyed) return;
+    if (this.isBodyComplete) return;
+    const input = asReadable(this.#input);
+    if (input.destroyed) return;
     // Without a listener an error would end the worker, though nobody is interested.
     const isRead = input.listenerCount('error') > 0;
     input.destroy(isRead ? connectionReset() : undefined);

@@ -68,6 +68,10 @@ export abstract class Exchange extends AsyncResource {
   abstract takeDrain(): void;
   /** The whole response has left. The id is dead. */
   abstract takeFinish(): void;
+  /** Does what takeFinish() does, outside of the scope, if no code of the app can hear of it. @returns whether. */
+  finishQuietly(): boolean {
+    return false;
+  }
   /** The client has gone before that. The id is dead. */
   takeClose(): void {
     this.#leave();

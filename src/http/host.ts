@@ -186,6 +186,10 @@ export class Host implements HostContext {
   #takeEvent(kind: number, id: number, payload: string | Buffer): void {
     const exchange = this.#exchanges.get(id);
     if (exchange === undefined) return;
+    if (kind === EVENT_FINISH && exchange.finishQuietly()) {
+      this.forget(id);
+      return;
+    }
     try {
       exchange.runInAsyncScope(dispatch, exchange, kind, payload);
     } catch (error) {

@@ -9,8 +9,20 @@ import { HIGH_WATER } from './exchange.ts';
 
 export type WriteCallback = (error?: Error | null) => void;
 
+/** How many kinds of events anybody listens to (node:events). */
+interface Emitting {
+  readonly _eventsCount: number;
+}
+
+/** What of a stream's state says that it is over. */
+export interface EndState {
+  destroyed: boolean;
+  closed: boolean;
+  closeEmitted: boolean;
+}
+
 /** ServerResponse with what lies beneath its public surface. */
-export interface ResponseInternals extends ServerResponse {
+export interface ResponseInternals extends ServerResponse, Emitting {
   _header: string | null;
   _headerSent: boolean;
   _trailer: string;
@@ -24,12 +36,17 @@ export interface ResponseInternals extends ServerResponse {
 }
 
 /** IncomingMessage with what lies beneath its public surface. */
-export interface RequestInternals extends IncomingMessage {
+export interface RequestInternals extends IncomingMessage, Emitting {
   joinDuplicateHeaders: boolean;
   upgrade: boolean | null;
   _consuming: boolean;
   _dumped: boolean;
-  _readableState: { resumeScheduled?: boolean };
+  _readableState: EndState & {
+    resumeScheduled?: boolean;
+    flowing: boolean | null;
+    endEmitted: boolean;
+    readonly length: number;
+  };
   _addHeaderLines(headers: string[], count: number): void;
   _dump(): void;
 }
@@ -82,6 +99,12 @@ const kDetachSignal = findSymbol(IncomingMessage.prototype, 'kDetachAbortSignal'
 export function detachSignal(req: RequestInternals): void {
   const detach: unknown = kDetachSignal && Reflect.get(req, kDetachSignal);
   if (typeof detach === 'function') Reflect.apply(detach, req, []);
+}
+
+export function markClosed(state: EndState): void {
+  state.destroyed = true;
+  state.closed = true;
+  state.closeEmitted = true;
 }
 
 const plans = new WeakMap<Server, ServerPlan>();

@@ -4,6 +4,11 @@ import type { Stamp } from '../ipc/stamp.ts';
 /** One look: every file that is watched, by its path. */
 export type Snapshot = ReadonlyMap<string, Stamp>;
 
+/**
+ * Files that go on changing for so long are told of all the same: one that is written without end
+ * must not hide that another one has changed.
+ */
+const RESTLESS_MS = 10_000;
 /** Files that are remembered though they are gone; beyond that, they are new when they come back. */
 const MAX_REMEMBERED = 40_000;
 
@@ -20,7 +25,7 @@ function isSame(a: Snapshot, b: Snapshot): boolean {
  */
 export class Changes {
   #known: Map<string, Stamp> | undefined;
-  #unsettled: Snapshot | undefined;
+  #unsettled: { readonly snapshot: Snapshot; readonly since: number } | undefined;
 
   /** Something has changed, and the next look may tell that it has come to rest. */
   get isUnsettled(): boolean {
@@ -34,9 +39,10 @@ export class Changes {
 
   /**
    * The first look is what later ones are compared with.
-   * @returns the paths that changed and have come to rest.
+   * @param at when it was taken; monotonic ms.
+   * @returns the paths that changed and have come to rest, or do not come to rest.
    */
-  observe(now: Snapshot): string[] {
+  observe(now: Snapshot, at: number): string[] {
     if (!this.#known) {
       this.#known = new Map(now);
       return [];
@@ -47,8 +53,10 @@ export class Changes {
       this.#unsettled = undefined;
       return [];
     }
-    if (!this.#unsettled || !isSame(this.#unsettled, now)) {
-      this.#unsettled = now;
+    const { snapshot, since = at } = this.#unsettled ?? {};
+    const isAtRest = snapshot !== undefined && isSame(snapshot, now);
+    if (!isAtRest && at - since < RESTLESS_MS) {
+      this.#unsettled = { snapshot: now, since };
       return [];
     }
     this.#unsettled = undefined;

@@ -9,6 +9,9 @@ import type { Worker } from './worker.ts';
 /** What a worker gets beyond the time it was told, to exit by itself. */
 const KILL_MARGIN_MS = 500;
 
+/** One that boots has nothing to finish: it ends at once, unless its event loop is blocked. */
+const BOOTING_MS = 1_000;
+
 /** A worker does not serve its slot any more. @returns whether it has to end sooner than it knows. */
 export function retire(context: Context, worker: Worker, timeoutMs: number): boolean {
   const { slot } = worker;
@@ -31,7 +34,7 @@ export function release(
   timeoutMs: number,
 ): void {
   const wasBooting = worker.state === 'booting';
-  if (!retire(context, worker, timeoutMs)) return;
+  if (!retire(context, worker, wasBooting ? Math.min(timeoutMs, BOOTING_MS) : timeoutMs)) return;
   // One that boots has nothing in hand and may not read messages yet.
   if (wasBooting) worker.process.signal('SIGTERM');
   else worker.process.send({ type: 'drain', reason, timeoutMs });

@@ -10,6 +10,15 @@ export interface Turn {
   readonly reason: RenewalReason;
 }
 
+/**
+ * One that boots may have read old files, and hang on what has been mended since: a reload starts
+ * another beside it. A recycle can wait.
+ */
+function mayBegin({ state, successor }: Slot, reason: RenewalReason): boolean {
+  if (successor) return false;
+  return state === 'ready' || (state === 'booting' && reason === 'reload');
+}
+
 export class Renewal {
   readonly #isAtOnce: boolean;
   readonly #queue = new Map<Slot, RenewalReason>();
@@ -40,8 +49,7 @@ export class Renewal {
    * @returns whose turn it is now; they are off the list.
    */
   take(slots: readonly Slot[]): Turn[] {
-    // One that is booting may have read old files: its turn comes when it is ready. One that
-    // failed meanwhile starts afresh anyway.
+    // One that failed meanwhile starts afresh anyway.
     for (const slot of this.#queue.keys()) {
       if (slot.state !== 'ready' && slot.state !== 'booting') this.#queue.delete(slot);
     }
@@ -52,7 +60,7 @@ export class Renewal {
 
   #turns(slots: readonly Slot[]): Turn[] {
     const ready = [...this.#queue]
-      .filter(([slot]) => slot.state === 'ready' && !slot.successor)
+      .filter(([slot, reason]) => mayBegin(slot, reason))
       .map(([slot, reason]) => ({ slot, reason }));
     const reloads = ready.filter(({ reason }) => reason === 'reload');
     if (this.#isAtOnce && reloads.length > 0) return reloads;

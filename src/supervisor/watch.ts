@@ -72,7 +72,7 @@ export class Watch {
     const start = performance.now();
     const snapshot = await this.#look();
     if (this.#isStopped) return;
-    const changed = this.#changes.observe(snapshot);
+    const changed = this.#changes.observe(snapshot, performance.now());
     if (changed.length > 0) this.#options.onChange(changed);
     const pause = this.#changes.isUnsettled ? SETTLE_MS : POLL_MS;
     const spent = performance.now() - start;

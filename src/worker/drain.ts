@@ -35,6 +35,8 @@ export class Drain {
   #deadline: NodeJS.Timeout | undefined;
   #endsAt = Infinity;
   #isSignalled = false;
+  /** The signal that comes now is our own word to the app. */
+  #isTelling = false;
   #isShutDown = false;
 
   constructor(options: DrainOptions) {
@@ -63,14 +65,15 @@ export class Drain {
     void this.#finish(host).then(() => {
       this.#tellShutdown();
       // With a handler of its own, the app closes its server and ends as it likes, within the time.
-      if (countAppListeners() > 0) this.#signalApp();
+      if (appSignal() !== undefined) this.#signalApp();
       else this.#end();
     });
   }
 
-  /** A real SIGTERM: Node has told the app, or is about to. */
+  /** A real SIGTERM: Node has told those who listen to it, or is about to. */
   onSignal(timeoutMs: number): void {
-    this.#isSignalled = true;
+    if (this.#isTelling) return;
+    this.#isSignalled = countAppListeners('SIGTERM') > 0;
     this.begin(timeoutMs);
   }
 
@@ -119,13 +122,24 @@ export class Drain {
   }
 
   #signalApp(): void {
-    if (this.#isSignalled) return;
+    const signal = appSignal();
+    if (this.#isSignalled || signal === undefined) return;
     this.#isSignalled = true;
-    process.emit('SIGTERM', 'SIGTERM');
+    this.#isTelling = true;
+    try {
+      process.emit(signal, signal);
+    } finally {
+      this.#isTelling = false;
+    }
   }
 }
 
-/** Listeners for SIGTERM besides the worker's own. */
-function countAppListeners(): number {
-  return process.listenerCount('SIGTERM') - 1;
+/** Listeners for a signal besides the worker's own. */
+function countAppListeners(signal: 'SIGTERM' | 'SIGINT'): number {
+  return process.listenerCount(signal) - (signal === 'SIGTERM' ? 1 : 0);
+}
+
+/** What the app takes for its end: process managers send the one or the other. */
+function appSignal(): 'SIGTERM' | 'SIGINT' | undefined {
+  return (['SIGTERM', 'SIGINT'] as const).find((signal) => countAppListeners(signal) > 0);
 }

@@ -56,6 +56,7 @@ const watch = watchControl(native, rest, {
   },
   onOrphaned: () => {
     guard.disarm();
+    process.on('exit', endGroup);
     drain.begin(ORPHAN_MS);
   },
 });
@@ -80,6 +81,11 @@ function drainable(): Drainable | undefined {
       },
     }
   );
+}
+
+/** What the app has started ends with it; the supervisor, whose part that is, has gone. */
+function endGroup(): void {
+  process.kill(-process.pid, 'SIGKILL');
 }
 
 /** The supervisor need not wait for the end of this worker to start another. */

@@ -47,13 +47,22 @@ describe('Renewal', () => {
     expect(indexes(renewal, all)).to.deep.equal([1, 2, 0]);
   });
 
-  it('waits for a slot that boots, and forgets one that failed', () => {
-    const all = slots('booting', 'waiting', 'ready');
+  it('does not wait for a slot that boots to reload it, but to recycle it', () => {
+    const all = slots('booting', 'ready');
+    const renewal = new Renewal(false);
+    for (const slot of all) renewal.add(slot, 'recycle');
+    expect(indexes(renewal, all)).to.deep.equal([1]);
+    expect(indexes(renewal, all)).to.deep.equal([]);
+    for (const slot of all) renewal.add(slot, 'reload');
+    expect(indexes(renewal, all)).to.deep.equal([0]);
+  });
+
+  it('forgets a slot that failed', () => {
+    const all = slots('waiting', 'ready');
     const renewal = new Renewal(false);
     for (const slot of all) renewal.add(slot, 'reload');
-    expect(indexes(renewal, all)).to.deep.equal([2]);
+    expect(indexes(renewal, all)).to.deep.equal([1]);
     for (const slot of all) slot.state = 'ready';
-    expect(indexes(renewal, all)).to.deep.equal([0]);
     expect(indexes(renewal, all)).to.deep.equal([]);
   });
 

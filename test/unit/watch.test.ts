@@ -9,7 +9,9 @@ import { stampOf } from '../../src/ipc/stamp.ts';
 describe('Changes', () => {
   const looks = (...snapshots: Record<string, string>[]): string[][] => {
     const changes = new Changes();
-    return snapshots.map((snapshot) => changes.observe(new Map(Object.entries(snapshot))));
+    return snapshots.map((snapshot, i) =>
+      changes.observe(new Map(Object.entries(snapshot)), i * 250),
+    );
   };
 
   it('tells of a change when it has come to rest', () => {
@@ -29,6 +31,17 @@ describe('Changes', () => {
       { a: '2', b: '2' },
     );
     expect(seen).to.deep.equal([[], [], [], ['a', 'b']]);
+  });
+
+  it('tells after ten seconds of what changed beside a file that never comes to rest', () => {
+    const busy = Array.from({ length: 60 }, (_, i) => ({
+      script: i < 3 ? '1' : '2',
+      busy: String(i),
+    }));
+    const seen = looks(...busy);
+    const told = seen.findIndex((paths) => paths.includes('script'));
+    expect(told * 250).to.be.within(10_000, 11_000);
+    expect(seen.flat().filter((path) => path === 'script')).to.have.length(1);
   });
 
   it('says nothing of a file that goes away, nor of one that comes back as it was', () => {
@@ -55,9 +68,9 @@ describe('Changes', () => {
 
   it('does not take a file that is watched from now on for a change', () => {
     const changes = new Changes();
-    changes.observe(new Map());
+    changes.observe(new Map(), 0);
     changes.learn('a', '1');
-    for (let i = 0; i < 3; i++) expect(changes.observe(new Map([['a', '1']]))).to.deep.equal([]);
+    for (let i = 0; i < 3; i++) expect(changes.observe(new Map([['a', '1']]), i)).to.deep.equal([]);
   });
 });
 
