@@ -32,6 +32,7 @@ export default defineConfig(
     '.run/',
     '.tmp/',
     'test/apps/',
+    'test/frameworks/*/',
     'test/**/fixtures/',
   ]),
   js.configs.recommended,

@@ -46,9 +46,10 @@ typedef struct {
     apr_int64_t umask;
     const char *home; /**< working directory; NULL = the script's directory */
     const char *node; /**< absolute path; NULL = TSGINode of the server */
-    apr_array_header_t *node_args; /**< const char *, in order */
-    apr_array_header_t *env;       /**< const char * "NAME=value", in order */
-    const char *env_file;          /**< absolute path or NULL */
+    apr_array_header_t *node_args;   /**< const char *, in order */
+    apr_array_header_t *script_args; /**< const char *, in order */
+    apr_array_header_t *env;         /**< const char * "NAME=value", in order */
+    const char *env_file;            /**< absolute path or NULL */
     const char *display_name; /**< %{GROUP} already expanded; NULL = default titles */
     apr_int64_t listen_backlog;
     const char *socket_user; /**< NULL = Apache's User */

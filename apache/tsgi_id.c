@@ -81,6 +81,7 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
     put_number(hash, o->umask);
     put_text(hash, o->home);
     put_list(hash, o->node_args);
+    put_list(hash, o->script_args);
     put_list(hash, o->env);
     put_file(hash, o->env_file);
     put_text(hash, o->display_name);

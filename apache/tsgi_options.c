@@ -155,6 +155,8 @@ const tsgi_option_row_t tsgi_group_options[] = {
      "The node binary. Default: TSGINode, else the first node in the PATH of Apache."},
     {"node-args", TSGI_OPTION_WORDS, AT(node_args), 0, 0, NULL, NULL, NULL, check_node_args,
      "Options of node, separated by blanks. May be given several times."},
+    {"script-args", TSGI_OPTION_WORDS, AT(script_args), 0, 0, NULL, NULL, NULL, NULL,
+     "Arguments of the scripts, separated by blanks. May be given several times."},
     {"env", TSGI_OPTION_LIST, AT(env), 0, 0, NULL, NULL, NULL, check_variable,
      "NAME=value: a variable in the environment of the apps. May be given several times."},
     {"env-file", TSGI_OPTION_PATH, AT(env_file), 0, 0, NULL, NULL, NULL, NULL,

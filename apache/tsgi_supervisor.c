@@ -187,6 +187,7 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     add_list(message, "watch", o->watch);
     add_recycling(message, o);
     add_list(message, "node-arg", o->node_args);
+    add_list(message, "script-arg", o->script_args);
     add_list(message, "env", o->env);
 }
 

@@ -24,6 +24,7 @@ export interface GroupOptions {
   readonly home?: string;
   readonly node: string;
   readonly nodeArgs: readonly string[];
+  readonly scriptArgs: readonly string[];
   readonly env: readonly (readonly [name: string, value: string])[];
   readonly envFile?: string;
   /** With %{GROUP} not yet replaced. */
@@ -181,6 +182,7 @@ function parseGroup(fields: readonly string[], fds: readonly number[]): GroupCom
       peerUid: keys.integer('peer-uid', -1, 0, 0xffff_fffe),
       node: keys.text('node') ?? process.execPath,
       nodeArgs: keys.all('node-arg'),
+      scriptArgs: keys.all('script-arg'),
       env: parseEnvironment(keys.all('env')),
       startupTimeoutMs: keys.integer('startup-timeout', 15_000, 1, day),
       gracefulTimeoutMs,

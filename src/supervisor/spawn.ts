@@ -54,7 +54,10 @@ export function inspectArgument(inspect: string, ordinal: number): string {
   return `--inspect=${host}:${String(port)}`;
 }
 
-/** Arguments of `node` for a worker. The worker takes `file` out of its process.argv again. */
+/**
+ * Arguments of `node` for a worker. The worker takes `file` out of its process.argv again. For a
+ * pattern its root stands where the script will, so that the script's arguments are in their place.
+ */
 export function workerArguments(
   options: GroupOptions,
   file: string,
@@ -62,8 +65,8 @@ export function workerArguments(
   ordinal: number,
 ): string[] {
   const inspect = options.inspect === undefined ? [] : [inspectArgument(options.inspect, ordinal)];
-  const entry = scripts.mode === 'exact' ? scripts.paths.slice(0, 1) : [];
-  return [...options.nodeArgs, ...inspect, file, ...entry];
+  const [entry = '/'] = scripts.mode === 'exact' ? scripts.paths : scripts.roots;
+  return [...options.nodeArgs, ...inspect, file, entry, ...options.scriptArgs];
 }
 
 /**

@@ -125,7 +125,7 @@ describe('apachectl configtest', () => {
   it('accepts every option of the documentation at once', () => {
     httpd.configure(`
 TSGIDaemonProcess all processes=2 concurrency=100 umask=0027 home=@ROOT@/apps \\
-  node-args=--max-old-space-size=200 "env=A=b c" display-name=site-%{GROUP} listen-backlog=50 \\
+  node-args=--max-old-space-size=200 script-args="serve --name \\"a b\\"" "env=A=b c" display-name=site-%{GROUP} listen-backlog=50 \\
   lang=C.UTF-8 locale=C.UTF-8 cpu-priority=5 no-new-privileges=on start=on-demand \\
   maximum-requests=500 jitter=20 restart-interval=24h inactivity-timeout=10m memory-limit=512M cpu-time-limit=1h \\
   listen=port:3000 ready=message reload=all watch="lib/**/*.js tmp/restart" \\

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'no
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { freePort, Httpd } from '../harness/httpd.ts';
+import { app } from '../harness/place.ts';
 import { sanitizedNode } from '../harness/sanitizer.ts';
 import { waitFor } from '../harness/wait.ts';
 
@@ -15,8 +16,10 @@ describe('options of a group', () => {
       config: `
 TSGIDaemonProcess named display-name=shop-%{GROUP} processes=2 locale=C.UTF-8 limit-processes=4000 limit-files=200 cpu-priority=19
 TSGIScriptAlias /named @APPS@/entry.cjs process-group=named
-TSGIDaemonProcess wrapped node=@ROOT@/apps/node-wrapper node-args=--no-warnings node-args=--stack-size=900
+TSGIDaemonProcess wrapped node=@ROOT@/apps/node-wrapper node-args=--no-warnings node-args=--stack-size=900 \\
+  script-args="serve './a b'" script-args=--verbose
 TSGIScriptAlias /wrapped @APPS@/entry.cjs process-group=wrapped
+TSGIScriptAliasMatch ^/argued/(.+)$ @APPS@/$1 process-group=wrapped
 TSGIDaemonProcess inspected inspect=127.0.0.1:${String(inspectPort)}
 TSGIScriptAlias /inspected @APPS@/entry.cjs process-group=inspected
 TSGIDaemonProcess one concurrency=1 listen-backlog=10
@@ -111,6 +114,14 @@ TSGIScriptAlias /own @APPS@/callable.js application-group=%{RESOURCE}
     await entry('/', 'other.test');
     const other = httpd.processes(/^tsgi: worker vhost/)[0]?.pid ?? 0;
     expect(readFileSync(`/proc/${String(other)}/environ`, 'utf8')).to.contain('WRAPPED=1');
+  });
+
+  it('script-args are the arguments of a script, also of one that a pattern names', async () => {
+    const { argv } = await entry('/wrapped');
+    const [, ...own] = argv as string[];
+    expect(own).to.deep.equal([app('entry.cjs'), 'serve', './a b', '--verbose']);
+    const { argv: ofPattern } = await entry('/argued/entry.cjs');
+    expect(ofPattern).to.deep.equal(argv);
   });
 
   it('inspect opens the debugger of each worker', async () => {

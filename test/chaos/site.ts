@@ -1,5 +1,5 @@
 /** What the chaos suite shakes: one httpd with test/apps/chaos.js in a group named `site`, and a static file. */
-import { copyFileSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Httpd, type Mpm } from '../harness/httpd.ts';
 import { app, place } from '../harness/place.ts';
@@ -40,7 +40,8 @@ const LIMITS: Readonly<Record<Mpm, string>> = {
 };
 
 /** httpd's own remarks about signals, and about children that are killed or late. */
-const HTTPD_REMARKS = /AH10392|AH00052|AH00051|AH0028[678]|AH00161|AH0048[45]|AH00046|AH10159|AH03490/;
+const HTTPD_REMARKS =
+  /AH10392|AH00052|AH00051|AH0028[678]|AH00161|AH0048[45]|AH00046|AH10159|AH03490/;
 
 export const STATIC_SIZE = 1024;
 
@@ -48,15 +49,6 @@ export class Site {
   readonly httpd: Httpd;
   readonly record: AppRecord;
   readonly options: SiteOptions;
-
-  /** Of sites that run; none is left behind, however the suite ends. */
-  static readonly #running = new Set<Site>();
-
-  static {
-    process.on('exit', () => {
-      for (const site of Site.#running) site.#kill();
-    });
-  }
 
   private constructor(httpd: Httpd, options: SiteOptions) {
     this.httpd = httpd;
@@ -81,7 +73,6 @@ export class Site {
       writeFileSync(join(httpd.dir, 'htdocs/static.txt'), 's'.repeat(STATIC_SIZE));
       httpd.log.allow(HTTPD_REMARKS);
       httpd.configure(site.config());
-      Site.#running.add(site);
       await httpd.start();
       await site.settled();
     } catch (error) {
@@ -94,17 +85,6 @@ export class Site {
   /** @throws Error for a process that stays behind, or a line in the log that nobody announced. */
   async stop(): Promise<void> {
     await this.httpd.stop();
-    Site.#running.delete(this);
-  }
-
-  #kill(): void {
-    try {
-      const all = [this.httpd.pid, ...this.httpd.processes().map(({ pid }) => pid)];
-      for (const pid of all) process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended by itself.
-    }
-    rmSync(this.httpd.dir, { recursive: true, force: true });
   }
 
   get count(): number {

@@ -119,8 +119,16 @@ export class Httpd {
   readonly #options: HttpdOptions;
   readonly #environment: NodeJS.ProcessEnv;
   #child: ChildProcess | undefined;
+  /** Those that run; none is left behind, however the suite ends. */
+  static readonly #running = new Set<Httpd>();
   #exited: Promise<number | null> = Promise.resolve(null);
   #output = '';
+
+  static {
+    process.on('exit', () => {
+      for (const httpd of Httpd.#running) httpd.#kill();
+    });
+  }
 
   private constructor(options: HttpdOptions, port: number) {
     this.#options = options;
@@ -204,6 +212,7 @@ export class Httpd {
       },
     );
     this.#child = child;
+    Httpd.#running.add(this);
     this.#output = '';
     const keep = (data: Buffer): void => {
       this.#output += data.toString();
@@ -292,7 +301,22 @@ export class Httpd {
       this.log.expectClean();
     } finally {
       this.#child = undefined;
+      Httpd.#running.delete(this);
       if (!keep && !process.env['TSGI_KEEP']) rmSync(this.dir, { recursive: true, force: true });
+    }
+  }
+
+  #kill(): void {
+    const child = this.#child;
+    try {
+      if (child?.exitCode !== null || child.signalCode !== null) return;
+      for (const pid of [this.pid, ...this.processes().map((below) => below.pid)]) {
+        process.kill(pid, 'SIGKILL');
+      }
+    } catch {
+      // It has ended meanwhile.
+    } finally {
+      rmSync(this.dir, { recursive: true, force: true });
     }
   }
 }

@@ -25,6 +25,7 @@ const options: GroupOptions = {
   peerUid: -1,
   node: '/usr/bin/node',
   nodeArgs: ['--enable-source-maps'],
+  scriptArgs: ['--port', '80'],
   env: [['ONE', 'own']],
   startupTimeoutMs: 1,
   gracefulTimeoutMs: 1,
@@ -100,15 +101,18 @@ describe('the environment of workers', () => {
 });
 
 describe('the command line of a worker', () => {
-  it('is node, its options, worker.cjs, and the first script', () => {
+  it('is node, its options, worker.cjs, the first script or the root of all, and its arguments', () => {
     const scripts = { mode: 'exact', paths: ['/srv/a.js', '/srv/b.js'] } as const;
     expect(workerArguments(options, '/lib/worker.cjs', scripts, 0)).to.deep.equal([
       '--enable-source-maps',
       '/lib/worker.cjs',
       '/srv/a.js',
+      '--port',
+      '80',
     ]);
     const pattern = { mode: 'pattern', roots: ['/srv'] } as const;
-    expect(workerArguments(options, '/lib/worker.cjs', pattern, 0)).to.have.length(2);
+    const [, ...rest] = workerArguments(options, '/lib/worker.cjs', pattern, 0);
+    expect(rest).to.deep.equal(['/lib/worker.cjs', '/srv', '--port', '80']);
   });
 
   it('has a port for the inspector that is its own', () => {

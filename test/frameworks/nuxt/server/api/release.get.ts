@@ -1,0 +1,5 @@
+export default defineEventHandler(() => {
+  for (const go of waiting) go();
+  waiting.clear();
+  return 'released';
+});

@@ -1,0 +1,2 @@
+/** Streams that wait for /api/release. */
+export const waiting = new Set<() => void>();

@@ -1,0 +1,2 @@
+/** Streams that wait for /release. */
+export const waiting = new Set();

@@ -1,0 +1,11 @@
+// The first example of ws: its own server on a port. Requests that are no WebSockets get 426.
+import { WebSocketServer } from 'ws';
+
+const wss = new WebSocketServer({ port: Number(process.env.PORT ?? 8080) });
+
+wss.on('connection', (ws) => {
+  ws.on('error', console.error);
+  ws.on('message', (data, binary) => {
+    ws.send(data, { binary });
+  });
+});
