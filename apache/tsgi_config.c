@@ -243,6 +243,7 @@ typedef struct {
     const char *process_group;
     const char *application_group;
     apr_int64_t pass_authorization;
+    apr_int64_t mount;
 } alias_options_t;
 
 static const char *check_process_group_option(apr_pool_t *p, const char *value)
@@ -258,6 +259,8 @@ static const tsgi_option_row_t alias_rows[] = {
      NULL, NULL, NULL, check_application_group, "The application group inside it."},
     {"pass-authorization", TSGI_OPTION_ENUM, offsetof(alias_options_t, pass_authorization), 0, 0,
      NULL, NULL, "off|on|auto", NULL, "Whether the app gets the Authorization header."},
+    {"mount", TSGI_OPTION_ENUM, offsetof(alias_options_t, mount), 0, 0, "strip", NULL,
+     "strip|keep", NULL, "Whether the app sees URLs without or with the mount point."},
     {NULL, TSGI_OPTION_INT, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };
 /* clang-format on */
@@ -351,6 +354,7 @@ static const char *parse_alias(cmd_parms *cmd, tsgi_alias_t *alias, const char *
     alias->process_group = parsed.process_group;
     alias->application_group = parsed.application_group;
     alias->pass_authorization = pass_of_choice(parsed.pass_authorization);
+    alias->keeps_mount = parsed.mount == 1;
     return error;
 }
 

@@ -126,6 +126,7 @@ typedef struct {
     const char *process_group;     /**< alias option or NULL */
     const char *application_group; /**< alias option or NULL, as written */
     tsgi_pass_t pass_authorization;
+    int keeps_mount; /**< mount=keep: the app sees the URL whole */
     /** where it is defined; virtual hosts may inherit it from there */
     server_rec *server;
     const char *file;
@@ -211,7 +212,8 @@ int tsgi_config_announce(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 /** Where a request goes. Lives in r->pool. */
 typedef struct {
     const tsgi_alias_t *alias;
-    const char *mount; /**< the part of r->uri that the alias matched; "" at the root */
+    /** the part of r->uri that the alias matched; "" at the root and with mount=keep */
+    const char *mount;
     const char *path_info; /**< decoded, the rest of r->uri; "" or begins with "/" */
     /** bytes of the raw request target that the mount covers */
     apr_uint32_t mount_length;

@@ -234,6 +234,10 @@ static int set_script(request_rec *r, const match_t *match, tsgi_route_t *route)
         }
         mount_length -= rest;
     }
+    if (alias->keeps_mount) {
+        mount_length = 0;
+        route->path_info = r->uri;
+    }
     route->mount = apr_pstrmemdup(r->pool, r->uri, mount_length);
     return OK;
 }

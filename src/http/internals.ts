@@ -27,6 +27,9 @@ export interface ResponseInternals extends ServerResponse {
 export interface RequestInternals extends IncomingMessage {
   joinDuplicateHeaders: boolean;
   upgrade: boolean | null;
+  /** As of a request that a router of Express has handed to a mounted app. */
+  originalUrl?: string;
+  baseUrl?: string;
   _consuming: boolean;
   _dumped: boolean;
   _readableState: { resumeScheduled?: boolean };
