@@ -178,6 +178,21 @@ static void keep_ranges(request_rec *r)
     }
 }
 
+/*
+ * Compressors would hold events back, or send each as a block of its own. mod_deflate and mod_brotli
+ * look at these when they see the response; so they do when mod_filter calls them.
+ */
+static void spare_events(request_rec *r)
+{
+    static const char events[] = "text/event-stream";
+    const size_t n = sizeof(events) - 1;
+    if (r->content_type != NULL && ap_cstr_casecmpn(r->content_type, events, n) == 0 &&
+        strchr("; \t", r->content_type[n]) != NULL) {
+        apr_table_setn(r->subprocess_env, "no-gzip", "1");
+        apr_table_setn(r->subprocess_env, "no-brotli", "1");
+    }
+}
+
 /* What httpd thought of the script's file says nothing about the response. */
 static void forget_file(request_rec *r)
 {
@@ -214,6 +229,7 @@ const char *tsgi_reply_begin(tsgi_reply_t *reply, const uint8_t *payload, size_t
         ap_set_content_length(r, reply->length);
     }
     keep_ranges(r);
+    spare_events(r);
     reply->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     reply->is_dirty = 1;
     return NULL;

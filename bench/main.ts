@@ -1,8 +1,8 @@
 /**
- * npm run bench [-- hello|memory …options]: runs one benchmark, or all of them. Each measures mod_tsgi and what it is
+ * npm run bench [-- hello|memory|streams …options]: runs one benchmark, or all of them. Each measures mod_tsgi and what it is
  * compared with side by side in one run; none asserts anything.
  */
-const benchmarks = ['hello', 'memory'] as const;
+const benchmarks = ['hello', 'memory', 'streams'] as const;
 const [first, ...rest] = process.argv.slice(2);
 const chosen = benchmarks.filter((name) => name === first);
 if (first !== undefined && !first.startsWith('-') && chosen.length === 0) {
