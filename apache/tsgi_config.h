@@ -169,6 +169,9 @@ typedef struct {
     const char *application_group;
     tsgi_pass_t pass_authorization;
     apr_array_header_t *restrict_process;
+    /** TSGISendfilePath: const char *, absolute directories; empty: none; NULL: unset */
+    apr_array_header_t *sendfile_paths;
+    const char *static_dir; /**< TSGIStatic: absolute; "" = Off; NULL = unset */
 } tsgi_dir_conf_t;
 
 /** Settings of the whole httpd: runtime directory and the groups by name. Userdata on pconf. */

@@ -6,6 +6,7 @@
  */
 #include "tsgi_config.h"
 #include "tsgi_resolve.h"
+#include "tsgi_static.h"
 #include "tsgi_target.h"
 
 #include "apr_strings.h"
@@ -137,6 +138,9 @@ int tsgi_map_translate(request_rec *r)
     int status = find_alias(r, &match);
     if (status != OK) {
         return status;
+    }
+    if (match.alias->error == NULL && tsgi_static_translate(r, match.path_info) == OK) {
+        return OK;
     }
     r->filename = apr_pstrdup(r->pool, match.script);
     r->path_info = match.walked ? NULL : apr_pstrdup(r->pool, match.path_info);
