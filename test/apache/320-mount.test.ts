@@ -261,6 +261,10 @@ TSGIScriptAlias /fastify @ROOT@/apps/fastify.cjs
 TSGIScriptAlias /koa @ROOT@/apps/koa.cjs
 TSGIScriptAlias /hono @ROOT@/apps/hono.mjs
 TSGIScriptAlias /based @ROOT@/apps/based.mjs mount=keep
+TSGIScriptAlias /app @ROOT@/apps/login.cjs
+<Location /app>
+    Header edit Location "^/(?!app(?:[/?]|$))" "/app/"
+</Location>
 `,
     });
     symlinkSync(join(place(), 'node_modules'), join(httpd.dir, 'apps', 'node_modules'));
@@ -303,6 +307,12 @@ const app = new Hono().basePath('/based');
 app.get('/where', (c) => c.json([c.req.path]));
 export default app;`,
     );
+    httpd.write(
+      'login.cjs',
+      `require('node:http').createServer((req, res) => {
+  res.writeHead(302, { Location: decodeURIComponent(req.url.split('?')[1]) }).end();
+}).listen(3000);`,
+    );
     await httpd.start();
   });
   after(() => httpd.stop());
@@ -329,6 +339,22 @@ export default app;`,
     expect(answer.status).to.equal(301);
     expect(answer.headers.location).to.equal('/express/docs/');
     expect((await httpd.ask('/express/docs/')).body).to.equal('docs');
+  });
+
+  it('that redirect to their own root are put right by mod_headers, as the manual says', async () => {
+    for (const [from, to] of [
+      ['/login?next=/', '/app/login?next=/'],
+      ['/', '/app/'],
+      ['/apple', '/app/apple'],
+      ['/app', '/app'],
+      ['/app?x', '/app?x'],
+      ['/app/login', '/app/login'],
+      ['login', 'login'],
+      ['https://login.test/', 'https://login.test/'],
+    ] as const) {
+      const answer = await httpd.ask(`/app/?${encodeURIComponent(from)}`);
+      expect(answer.headers.location).to.equal(to);
+    }
   });
 
   it('Fastify: request.originalUrl is the whole URL', async () => {
