@@ -2,7 +2,7 @@
  * Large bodies up and down, hashed on both ends, with the memory that they cost; and how long the first event of a
  * stream takes.
  *
- *   npm run bench -- streams [--gib 1,5 --events 200 --transports http,tls,h2c,h2 --apps server,callable]
+ *   npm run bench -- streams [--gib 1 --events 200 --transports http,tls,h2c,h2 --apps server,callable]
  */
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -18,7 +18,7 @@ import { median, table } from './lib.ts';
 
 const { values } = parseArgs({
   options: {
-    gib: { type: 'string', default: '1,5' },
+    gib: { type: 'string', default: '1' },
     events: { type: 'string', default: '200' },
     transports: { type: 'string', default: 'http,tls,h2c,h2' },
     apps: { type: 'string', default: 'server,callable' },
@@ -139,6 +139,7 @@ async function events(): Promise<void> {
 makeCertificate(httpd);
 await httpd.start();
 try {
+  await httpd.ask('/events/go?id=nobody'); // the worker is up
   await events();
   await bodies();
 } finally {

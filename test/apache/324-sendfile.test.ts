@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { mkdirSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { connect as http2Connect } from 'node:http2';
 import { expect } from 'chai';
 import { blocks, download, sum } from '../harness/bulk.ts';
 import type { Answer, Ask } from '../harness/client.ts';
 import { freePort, Httpd } from '../harness/httpd.ts';
+import { app } from '../harness/place.ts';
 import { makeCertificate, tlsHost, tlsModules } from '../harness/tls.ts';
 import { upgrade } from '../harness/upgrade.ts';
 import { waitFor } from '../harness/wait.ts';
@@ -20,6 +22,10 @@ TSGIScriptAlias /quick @APPS@/sendfile.cjs application-group=app
 TSGIScriptAlias /none @APPS@/sendfile.cjs application-group=app
 TSGIScriptAlias /zip @APPS@/sendfile.cjs application-group=app
 TSGIScriptAlias /error @APPS@/sendfile.cjs application-group=app
+TSGIScriptAlias /nested @ROOT@/apps/nested/app.cjs
+<Directory @ROOT@/apps/nested>
+  TSGISendfilePath @ROOT@/files
+</Directory>
 TSGIScriptAlias /callable @ROOT@/apps/callable.cjs
 TSGIScriptAlias /relayed @APPS@/sendfile.cjs application-group=app
 TSGIUpgradePassing Off
@@ -44,6 +50,8 @@ exports.application = (environ, startResponse) => {
 };
 `;
 const BIG = 16 * 1024 * 1024;
+/** More than any socket buffers. */
+const HUGE = 1024 * 1024 * 1024;
 
 describe('a response with X-Sendfile', () => {
   let httpd: Httpd;
@@ -66,12 +74,14 @@ describe('a response with X-Sendfile', () => {
     writeFileSync(`${files}/big`, Buffer.concat([...blocks(BIG)]));
     symlinkSync('hello.txt', `${files}/link.txt`);
     httpd.write('callable.cjs', callable);
+    httpd.write('nested/app.cjs', `require(${JSON.stringify(app('sendfile.cjs'))});`);
+    httpd.log.allow('TSGI0222');
     await httpd.start();
   });
   after(() => httpd.stop());
 
-  const sent = (path: string, query = '', options?: Ask, app = 'app'): Promise<Answer> =>
-    httpd.ask(`/${app}/?path=${encodeURIComponent(path)}${encodeURI(query)}`, options);
+  const sent = (path: string, query = '', options?: Ask, mount = 'app'): Promise<Answer> =>
+    httpd.ask(`/${mount}/?path=${encodeURIComponent(path)}${encodeURI(query)}`, options);
   const hello = (query = '', options?: Ask) => sent(`${files}/hello.txt`, query, options);
 
   it('is the file, and the header stays with Apache', async () => {
@@ -165,7 +175,13 @@ describe('a response with X-Sendfile', () => {
     for (const body of [1, 70_000, 1_000_000]) {
       expect((await hello(`&body=${String(body)}`)).body).to.equal('hello from a file');
     }
-    expect((await hello('&set=Content-Length:0')).body).to.equal('hello from a file');
+    for (const length of ['0', '3', '9007199254740991']) {
+      const answer = await hello(`&set=Content-Length:${length}`);
+      expect([answer.body, answer.headers['content-length']]).to.deep.equal([
+        'hello from a file',
+        '17',
+      ]);
+    }
     const answer = await httpd.ask(`/callable?${encodeURIComponent(`${files}/hello.txt`)}`);
     expect([answer.body, answer.headers['content-type']]).to.deep.equal([
       'hello from a file',
@@ -185,12 +201,12 @@ describe('a response with X-Sendfile', () => {
     expect([answer.status, answer.body]).to.deep.equal([404, 'sorry']);
   });
 
-  for (const app of ['app', 'quick']) {
+  for (const mount of ['app', 'quick']) {
     for (const transport of ['http', 'tls', 'h2c', 'h2'] as const) {
-      it(`is whole, ${transport}${app === 'quick' ? ', EnableSendfile On' : ''}`, async () => {
+      it(`is whole, ${transport}${mount === 'quick' ? ', EnableSendfile On' : ''}`, async () => {
         const isTls = transport === 'tls' || transport === 'h2';
         const port = isTls ? tlsPort : httpd.port;
-        const path = `/${app}/?path=${files}/big`;
+        const path = `/${mount}/?path=${files}/big`;
         expect(await download({ transport, port, path })).to.equal(await sum(blocks(BIG)));
       });
     }
@@ -207,7 +223,8 @@ describe('a response with X-Sendfile', () => {
 
   for (const isTls of [false, true]) {
     it(`ends with its connection when the file shrinks under way: nothing stands in the place of the rest${isTls ? ', TLS' : ''}`, async () => {
-      writeFileSync(`${files}/shrinking`, Buffer.concat([...blocks(BIG)]));
+      writeFileSync(`${files}/shrinking`, '');
+      truncateSync(`${files}/shrinking`, HUGE); // of zeros that take no room
       const where = { host: '127.0.0.1', port: isTls ? tlsPort : httpd.port };
       const slow = isTls ? connectTls({ ...where, rejectUnauthorized: false }) : connect(where);
       await once(slow, isTls ? 'secureConnect' : 'connect');
@@ -221,7 +238,7 @@ describe('a response with X-Sendfile', () => {
       await new Promise((resolve) => slow.once('close', resolve));
       const text = Buffer.concat(chunks).toString('latin1');
       expect(text).to.match(/^HTTP\/1\.1 200 /);
-      expect(text.length).to.be.lessThan(BIG);
+      expect(text.length).to.be.lessThan(HUGE);
       expect(text.indexOf('HTTP/1.1', 9)).to.equal(-1);
     });
   }
@@ -248,6 +265,30 @@ describe('a response with X-Sendfile', () => {
       .to.match(/^HTTP\/1\.1 103 /)
       .and.match(/hello from a file$/);
     expect(informed.received()).to.not.match(/x-sendfile/i);
+  });
+
+  it('takes nothing for one that stands in a trailer, and does not pass it on', async () => {
+    const session = http2Connect(`http://127.0.0.1:${String(httpd.port)}`);
+    const stream = session.request({ ':path': `/app/?trailer=${files}/hello.txt` });
+    const trailers: Record<string, unknown>[] = [];
+    stream.on('trailers', (fields: Record<string, unknown>) => trailers.push(fields));
+    let text = '';
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    stream.end();
+    await once(stream, 'close');
+    session.destroy();
+    expect(text).to.equal('a body');
+    expect(trailers).to.have.length(1);
+    expect(trailers[0]).to.include({ 'x-other': 'other' }).and.not.have.property('x-sendfile');
+  });
+
+  it('may be allowed for the directory of its script alone', async () => {
+    const answer = await httpd.ask(`/nested?path=${files}/hello.txt`);
+    expect(answer.body).to.equal('hello from a file');
+    const other = await httpd.ask(
+      `/nested?path=${encodeURIComponent(`${httpd.dir}/more files/a b.txt`)}`,
+    );
+    expect(other.status).to.equal(500);
   });
 
   it('leaves X-Accel-Redirect, which names a URL of nginx, to whom it is for', async () => {

@@ -29,6 +29,11 @@ function answer(req, res, query) {
     res.appendHeader(field.slice(0, colon), field.slice(colon + 1));
   }
   res.statusCode = Number(query.get('status') ?? 200);
+  if (query.has('trailer')) {
+    res.setHeader('Trailer', 'X-Sendfile, X-Other');
+    res.write('a body');
+    res.addTrailers({ 'X-Sendfile': query.get('trailer'), 'X-Other': 'other' });
+  }
   const bytes = Number(query.get('body') ?? 0);
   if (bytes === 0) return res.end();
   const block = Buffer.alloc(65536, 'hidden ');
