@@ -4,7 +4,7 @@ import { request as httpsRequest, Agent } from 'node:https';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
-import { makeCertificate, tlsConfig, tlsModules } from '../harness/tls.ts';
+import { makeCertificate, TLS, tlsModules } from '../harness/tls.ts';
 import { waitFor } from '../harness/wait.ts';
 
 interface Shown {
@@ -112,7 +112,8 @@ describe('an app behind TLS', () => {
     httpd = await Httpd.prepare({
       modules: tlsModules,
       config: `Protocols h2 http/1.1
-${tlsConfig}
+${TLS}
+SSLSessionCache none
 <Location /app>
   SSLOptions +StdEnvVars +ExportCertData
 </Location>
