@@ -9,8 +9,8 @@
 #include <time.h>
 
 /* How often c->aborted is looked at where no socket can be polled. */
-#define GONE_TICK (200 * 1000)
-#define MS 1000
+#define GONE_TICK (200 * MS)
+#define MS INT64_C(1000)
 
 void tsgi_client_init(tsgi_client_t *client, request_rec *r)
 {
