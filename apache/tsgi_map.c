@@ -6,6 +6,7 @@
  */
 #include "tsgi_config.h"
 #include "tsgi_resolve.h"
+#include "tsgi_static.h"
 #include "tsgi_target.h"
 
 #include "apr_strings.h"
@@ -138,6 +139,9 @@ int tsgi_map_translate(request_rec *r)
     if (status != OK) {
         return status;
     }
+    if (match.alias->error == NULL && tsgi_static_translate(r, match.path_info) == OK) {
+        return OK;
+    }
     r->filename = apr_pstrdup(r->pool, match.script);
     r->path_info = match.walked ? NULL : apr_pstrdup(r->pool, match.path_info);
     r->handler = TSGI_HANDLER;
@@ -233,6 +237,10 @@ static int set_script(request_rec *r, const match_t *match, tsgi_route_t *route)
             rest = 0;
         }
         mount_length -= rest;
+    }
+    if (alias->keeps_mount) {
+        mount_length = 0;
+        route->path_info = r->uri;
     }
     route->mount = apr_pstrmemdup(r->pool, r->uri, mount_length);
     return OK;
