@@ -3,6 +3,7 @@
  * through the hooks of response.ts, and ends both as resOnFinish() and socketOnClose() of
  * _http_server.js do.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
 import type { HostContext } from './exchange.ts';
@@ -54,6 +55,8 @@ export class NodeExchange extends Exchange {
   #writes: WriteCallback[] = [];
   /** Callbacks that wait for the end: Node's onFinish among them. */
   #finishes: WriteCallback[] = [];
+  /** Where end() was called: there 'finish' comes, as with Node, and sees the same AsyncLocalStorage. */
+  #ender: AsyncResource | undefined;
   #handwritten: Handwritten | undefined;
 
   constructor(host: HostContext, id: number, head: Head, server: Server) {
@@ -115,7 +118,10 @@ export class NodeExchange extends Exchange {
     encoding: BufferEncoding | null | undefined,
     callback: WriteCallback | null | undefined,
   ): boolean {
-    if (this.isEnding && callback) this.#finishes.push(callback);
+    if (this.isEnding && callback) {
+      this.#finishes.push(callback);
+      this.#ender ??= new AsyncResource('TSGIRESPONSE');
+    }
     if (!this.isOpen || this.#isComplete || this.socket.destroyed) return false;
     this.socket.touch();
     this.#transmit(res, toWire(data, encoding), isLatin1(encoding));
@@ -208,8 +214,9 @@ export class NodeExchange extends Exchange {
     this.#writes = [];
     this.#handwritten?.unblock();
     // An app that wrote its response by hand has left `res` as it was: only its closing is left.
-    if (res.writableEnded && !this.socket.destroyed) this.#responseFinished();
-    else this.socket.destroy();
+    if (!res.writableEnded || this.socket.destroyed) this.socket.destroy();
+    else if (this.#ender) this.#ender.runInAsyncScope(this.#responseFinished, this);
+    else this.#responseFinished();
   }
 
   /**
