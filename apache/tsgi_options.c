@@ -4,7 +4,9 @@
 #include "apr_lib.h"
 #include "apr_strings.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -33,15 +35,30 @@ static const char *check_variable(apr_pool_t *p, const char *value)
     return "NAME=value, the name of letters, digits and _";
 }
 
-/* "[host:]port" */
+/* An address that no other machine reaches. */
+static int is_loopback(const char *host)
+{
+    struct in_addr address;
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+        strcmp(host, "[::1]") == 0) {
+        return 1;
+    }
+    return inet_pton(AF_INET, host, &address) == 1 &&
+           ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* "[host:]port". Whoever reaches an inspector runs what he likes, and is asked for no password. */
 static const char *check_inspect(apr_pool_t *p, const char *value)
 {
     const char *colon = strrchr(value, ':');
     const char *port = colon != NULL ? colon + 1 : value;
     size_t digits = strspn(port, "0123456789");
-    if (colon == value || strpbrk(value, " \t,/") != NULL || digits == 0 || digits > 5 ||
-        port[digits] != '\0' || apr_atoi64(port) < 1 || apr_atoi64(port) > 65535) {
-        return "a port or host:port, such as 9229 or 127.0.0.1:9229";
+    if (digits == 0 || digits > 5 || port[digits] != '\0' || apr_atoi64(port) < 1 ||
+        apr_atoi64(port) > 65535 ||
+        (colon != NULL &&
+         !is_loopback(apr_pstrmemdup(p, value, (apr_size_t)(colon - value))))) {
+        return "a port, or host:port with an address of this machine alone, such as 9229 "
+               "or 127.0.0.1:9229";
     }
     return NULL;
 }
@@ -188,7 +205,7 @@ const tsgi_option_row_t tsgi_group_options[] = {
     {"limit-processes", TSGI_OPTION_INT, AT(limit_processes), 16, 4194304, NULL, "processes", NULL,
      NULL, "The most processes and threads of the user. Default: inherited."},
     {"inspect", TSGI_OPTION_STRING, AT(inspect), 0, 0, NULL, NULL, NULL, check_inspect,
-     "Opens node's inspector at this port or host:port. For development only."},
+     "Opens node's inspector at this port of the loopback. For development only."},
     {"connect-timeout", TSGI_OPTION_DURATION, AT(connect_timeout), 1, 24 * HOUR, "15s", NULL, NULL,
      NULL, "How long to try while a worker's backlog is full."},
     {"queue-timeout", TSGI_OPTION_DURATION, AT(queue_timeout), 1, 24 * HOUR, "45s", NULL, NULL,
