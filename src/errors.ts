@@ -198,6 +198,29 @@ export const errorTable = {
       'ready=message asks for; call it when the app is ready, or leave ready= out',
     status: 500,
   },
+  627: {
+    text: 'the package {manifest} asks for Node.js {range} ("engines"), and {version} runs it; name another one by node=',
+  },
+  628: {
+    text: 'the directory {script} has no entry: {reason}; name the file itself, or mend the package',
+    status: 404,
+  },
+  629: {
+    text:
+      "the worker may not load its addon: Node's permission model forbids it; " +
+      'give --allow-addons beside --permission in node-args=',
+  },
+  630: {
+    text:
+      'the app {script} asks for emitDecoratorMetadata ({tsconfig}), which tsx does not do: decorators see no types ' +
+      'of parameters. Compile it (tsc, nest build), or name a compiler that does in node-args=',
+  },
+  631: {
+    text: "node's inspector was not opened at {host}, port {port}: {reason}",
+  },
+  632: {
+    text: 'NODE_COMPILE_CACHE is left out: {directory} {reason}; expected a directory of the user alone, with mode 0700',
+  },
   // 0700–0799: requests in the worker
   701: { text: 'the app threw or rejected before its response began: {reason}' },
   702: { text: 'the app threw or rejected in the middle of its response: {reason}' },

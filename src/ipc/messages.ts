@@ -44,10 +44,17 @@ export interface BootMessage {
   readonly title: string;
   /** Absolute path; the working directory. Undefined: the directory of the (first) script. */
   readonly home?: string;
+  /** Undefined: Node's inspector stays closed. */
+  readonly inspector?: InspectorAddress;
   /** TypeScript entries go through tsx even where Node strips types itself. */
   readonly forceTsx: boolean;
   /** node:cluster tells the app that it is a cluster's worker: its entry forks when it is not. */
   readonly clusterWorker: boolean;
+}
+
+export interface InspectorAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Which files a worker may run: exact paths, or regular files below literal roots. */
@@ -84,10 +91,13 @@ export interface FailedMessage {
   readonly needsClusterWorker?: boolean;
 }
 
-/** Worker → supervisor: a script of a pattern is about to be loaded. */
+/**
+ * Worker → supervisor: a file is about to be loaded that the configuration does not name: a script of a
+ * pattern, or what a directory that it names leads to.
+ */
 export interface LoadedMessage {
   readonly type: 'loaded';
-  /** Its path as Apache made it. */
+  /** Its path as Apache, or the package, has it. */
   readonly script: string;
   /** How the file is now. */
   readonly stamp: Stamp;

@@ -1,14 +1,14 @@
 /** The scripts of a worker: loads each once, one after another, and knows the app of each. */
 import type { Server } from 'node:http';
-import { dirname } from 'node:path';
 import { errorLine, TsgiError } from '../errors.ts';
 import type { App } from '../http/app.ts';
 import type { BootMessage } from '../ipc/messages.ts';
+import { adviseDecorators, adviseEngines } from './advice.ts';
 import { runAsMain, runAsOneOfMany } from './entry.ts';
 import { classifyFailure } from './failure.ts';
 import { describe, describeExports, findApp, type Exports } from './find.ts';
 import type { Decision } from './listen.ts';
-import { resolveScript } from './scripts.ts';
+import { resolveScript, type Entry } from './scripts.ts';
 import { chooseRunner, missingFeature, registerTsx, type Runner } from './typescript.ts';
 
 const NOTICE = 5;
@@ -52,8 +52,8 @@ function serverOf({ script, server }: Loading): Server {
 export interface AppsOptions {
   readonly boot: BootMessage;
   log(level: number, text: string): void;
-  /** A script of a pattern is about to be loaded. */
-  onLoad(script: string): void;
+  /** A file that the configuration does not name decides what is about to be loaded. */
+  onLoad(file: string): void;
 }
 
 const STILL_EVALUATED = 'unknown, since it is still being evaluated';
@@ -92,10 +92,11 @@ export class Apps {
   async loadAll(paths: readonly string[]): Promise<string[]> {
     const entries: string[] = [];
     for (const script of paths) {
-      const path = resolveScript(script, this.#options.boot.scripts);
-      if (entries.length === 0) this.#becomeMain(path);
-      entries.push(path);
-      this.#apps.set(script, await this.#load(script, path, true));
+      const entry = resolveScript(script, this.#options.boot.scripts);
+      for (const file of entry.decisive) this.#options.onLoad(file);
+      if (entries.length === 0) this.#becomeMain(entry);
+      entries.push(entry.path);
+      this.#apps.set(script, await this.#load(script, entry.path, true));
     }
     return entries;
   }
@@ -162,7 +163,7 @@ export class Apps {
 
   #loadLater(script: string): Promise<App> {
     const load = async (): Promise<App> => {
-      const path = resolveScript(script, this.#options.boot.scripts);
+      const { path } = resolveScript(script, this.#options.boot.scripts);
       this.#options.onLoad(script);
       if (this.#apps.size === 0) process.argv[1] = path;
       const app = await this.#load(script, path, false);
@@ -182,13 +183,25 @@ export class Apps {
     return promise;
   }
 
-  #becomeMain(path: string): void {
+  #becomeMain({ path, directory }: Entry): void {
     process.argv[1] = path;
-    if (this.#options.boot.home === undefined) process.chdir(dirname(path));
+    // The supervisor has started us there, unless a link was switched meanwhile; and Node's permission
+    // model may forbid it.
+    const isElsewhere = this.#options.boot.home === undefined && process.cwd() !== directory;
+    if (isElsewhere) process.chdir(directory);
+  }
+
+  /** Said once, by the first worker. */
+  #advise(path: string, runner: Runner): void {
+    if (this.#options.boot.slot !== 0) return;
+    for (const advice of [adviseEngines(path), adviseDecorators(path, runner)]) {
+      if (advice !== undefined) this.#options.log(NOTICE, advice);
+    }
   }
 
   async #load(script: string, path: string, isMain: boolean): Promise<App> {
     const runner = chooseRunner(path, this.#options.boot.forceTsx);
+    this.#advise(path, runner);
     if (runner === 'tsx') await this.#useTsx(script);
     const heard = new Deferred();
     const ended = new Deferred();
