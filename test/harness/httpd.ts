@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, raw, type Answer, type Ask, type RawConnection } from './client.ts';
 import { ErrorLog } from './errorlog.ts';
-import { isRoot, place } from './place.ts';
+import { isRoot, nodeInUse, place } from './place.ts';
 import { descendants, processOf, type Process } from './processes.ts';
 import { expectNoReports, sanitizedEnvironment, sanitizedNode } from './sanitizer.ts';
 import { waitFor } from './wait.ts';
@@ -93,7 +93,7 @@ LogLevel ${o.logLevel ?? (process.env['TSGI_TRACE'] ? 'info tsgi:trace4' : 'info
 LogFormat "%m %U%q %>s %B %{TSGI_REQUEST_ID}e" test
 ${o.accessLog === false ? '' : `CustomLog "${dir}/access.log" test`}
 TSGIRuntimeDir "${dir}/run"
-TSGINode "${sanitizedNode(dir, o.node ?? process.env['TSGI_TEST_NODE'] ?? process.execPath)}"
+TSGINode "${sanitizedNode(dir, o.node ?? nodeInUse)}"
 DocumentRoot "${dir}/htdocs"
 TypesConfig /dev/null
 AddType text/html .html
