@@ -6,6 +6,8 @@
 import { AsyncResource } from 'node:async_hooks';
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
+import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
+import { closeResponse, closeSocket, onSocketError } from './closing.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -14,10 +16,11 @@ import { splitFields } from './head.ts';
 import type { HostedRequest } from './incoming.ts';
 import { emitRequest, makeRequest, makeResponse } from './incoming.ts';
 import type { WriteCallback } from './internals.ts';
-import { detachSignal, findSymbol, markClosed, planOf } from './internals.ts';
+import { detachSignal, findSymbol, planOf } from './internals.ts';
 import type { HostedResponse } from './response.ts';
 import { headOf, isLatin1, toWire } from './response.ts';
 import { asSocket, RequestSocket } from './socket.ts';
+import { endUnheard, isUnheard } from './unheard.ts';
 
 const requestStart = diagnosticsChannel('http.server.request.start');
 const responseFinish = diagnosticsChannel('http.server.response.finish');
@@ -33,10 +36,6 @@ type Phase =
   | 'ended'
   /** All of it has left. */
   | 'finished';
-
-function noop(): void {
-  // Deliberately empty.
-}
 
 export class NodeExchange extends Exchange {
   readonly server: Server;
@@ -63,7 +62,7 @@ export class NodeExchange extends Exchange {
     super(host, id, head);
     this.server = server;
     const plan = planOf(server);
-    this.socket = new RequestSocket(this);
+    this.socket = new RequestSocket(this, plan.responseOptions.highWaterMark);
     this.socket.server = server;
     this.req = makeRequest(this, plan);
     this.res = makeResponse(this, plan);
@@ -71,8 +70,10 @@ export class NodeExchange extends Exchange {
 
   begin(): void {
     const { server, socket, req, res } = this;
+    enterConnection(server);
     socket.on('error', onSocketError);
     if (server.timeout) asSocket(socket).setTimeout(server.timeout);
+    if (!tellConnection(server, asSocket(socket))) return;
     if (requestStart.hasSubscribers) {
       requestStart.publish({ request: req, response: res, socket, server });
     }
@@ -219,41 +220,15 @@ export class NodeExchange extends Exchange {
     else this.#responseFinished();
   }
 
-  /**
-   * The end of a request whose `req`, `res` and socket nobody listens to: their states say that they are over,
-   * as they would after takeFinish() and the dozen ticks that it sets going to tell nobody. Those are a
-   * fifth of what a short answer costs (npm run bench -- worker).
-   */
   override finishQuietly(): boolean {
-    const { req, res, socket } = this;
-    const isHeard = req._eventsCount > 0 || res._eventsCount > 0 || !socket.isUnheard;
-    const isOver = req.complete && !req._consuming && req._readableState.length === 0;
-    if (isHeard || !isOver || !this.#isAllSaid || responseFinish.hasSubscribers) return false;
+    const isSaid = this.res.writableEnded && this.#writes.length === 0 && !this.#handwritten;
+    if (!isSaid || !isUnheard(this) || responseFinish.hasSubscribers) return false;
     this.isOpen = false;
     this.waiting = 0;
     this.#phase = 'finished';
     this.#finishes = [];
-    detachSignal(req);
-    res.detachSocket(asSocket(socket));
-    res.destroyed = true;
-    res._closed = true;
-    req._dumped = true;
-    const state = req._readableState;
-    state.flowing = true;
-    state.endEmitted = true;
-    markClosed(state);
-    socket.endUnheard();
+    endUnheard(this);
     return true;
-  }
-
-  /** The app has ended its response, and waits for none of its writes. */
-  get #isAllSaid(): boolean {
-    return (
-      this.res.writableEnded &&
-      this.#writes.length === 0 &&
-      this.#handwritten === undefined &&
-      this.socket._httpMessage === this.res
-    );
   }
 
   /** resOnFinish(), then what it is a listener of. */
@@ -305,6 +280,7 @@ export class NodeExchange extends Exchange {
       this.req.destroy(connectionReset());
       this.#failCallbacks();
     }
+    leaveConnection(this.server);
     this.socket.emit('close', hadError);
   }
 
@@ -358,26 +334,4 @@ export class NodeExchange extends Exchange {
     }
     return waiting;
   }
-}
-
-/** As socketOnError() of _http_server.js; nobody else need listen. */
-function onSocketError(this: RequestSocket, error: Error): void {
-  this.removeListener('error', onSocketError);
-  if (this.listenerCount('error') === 0) this.on('error', noop);
-  this.exchange.server.emit('clientError', error, asSocket(this));
-}
-
-/** emitCloseNT() of _http_server.js. The socket has served its one request. */
-function closeResponse(exchange: NodeExchange): void {
-  const { res } = exchange;
-  if (!res._closed) {
-    res.destroyed = true;
-    res._closed = true;
-    res.emit('close');
-  }
-  exchange.socket.destroy();
-}
-
-function closeSocket(exchange: NodeExchange, hadError: boolean): void {
-  exchange.closed(hadError);
 }

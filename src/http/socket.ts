@@ -32,8 +32,8 @@ export abstract class ExchangeSocket extends Duplex {
   bytesRead = 0;
   bytesWritten = 0;
 
-  constructor() {
-    super(OPTIONS);
+  constructor(highWaterMark = HIGH_WATER) {
+    super(highWaterMark === HIGH_WATER ? OPTIONS : { ...OPTIONS, highWaterMark });
   }
 
   get remoteAddress(): string {
@@ -110,8 +110,8 @@ export class RequestSocket extends ExchangeSocket {
   _paused = false;
   #isReading = true;
 
-  constructor(exchange: NodeExchange) {
-    super();
+  constructor(exchange: NodeExchange, highWaterMark: number) {
+    super(highWaterMark);
     this.exchange = exchange;
   }
 

@@ -15,7 +15,7 @@ const INHERITED = ['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LC_ALL',
 /**
  * A port for apps that insist on one. It is never bound: a listen() on it is served by Apache.
  */
-const PLAUSIBLE_PORT = '80';
+const PLAUSIBLE_PORT = 80;
 
 /** Apps and packages that look at nothing else run as they do for their users, not as for their authors. */
 const USUAL_ENVIRONMENT = 'production';
@@ -73,17 +73,21 @@ export function withPrivateCompileCache(
   return rest;
 }
 
-/** What one worker adds. Settings of PORT, of NODE_ENV and of tsx that are there stand. */
+/**
+ * What one worker adds. Settings of PORT, of NODE_ENV and of tsx that are there stand.
+ * @param port the one whose listen() is the app.
+ */
 export function workerEnvironment(
   shared: Environment,
   group: string,
   application: string,
   slot: number,
   loaderOptions: readonly string[],
+  port = PLAUSIBLE_PORT,
 ): Environment {
   const customLoaders = [shared['NODE_OPTIONS'] ?? '', ...loaderOptions];
   return {
-    PORT: PLAUSIBLE_PORT,
+    PORT: String(port),
     NODE_ENV: USUAL_ENVIRONMENT,
     // Loaders that the operator registers run in a thread with its own idea of the environment,
     // so tsx cannot be given a private cache directory there later: it goes without a cache.

@@ -41,6 +41,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       application.name,
       slot.index,
       options.nodeArgs,
+      options.listenPort,
     ),
     listenFd: slot.fd,
     boot: {
@@ -66,11 +67,12 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       ...(options.inspect !== undefined && {
         inspector: inspectorAddress(options.inspect, slot.ordinal),
       }),
+      ...(options.listenPort !== undefined && { listenPort: options.listenPort }),
       ready: options.ready,
       maximumRequests: Number.isFinite(life.maximumRequests) ? life.maximumRequests : 0,
       statsIntervalMs: statsIntervalMs(options.limits),
       forceTsx: application.forceTsx,
-      clusterWorker: application.clusterWorker,
+      ...(application.clusterFork && { clusterFork: application.clusterFork }),
     },
   };
 }
@@ -83,7 +85,12 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
 export function launchWorker(context: Context, application: Application, slot: Slot): Worker {
   const life = newLife(context.options.limits);
   const spawnPlan = plan(context, application, slot, life);
-  const worker = new Worker(slot, `worker ${application.title}/${String(slot.index)}`, life);
+  const worker = new Worker(
+    slot,
+    `worker ${application.title}/${String(slot.index)}`,
+    life,
+    spawnPlan.boot,
+  );
   worker.allowance = new Allowance({
     now: context.now,
     report: (count) => {
