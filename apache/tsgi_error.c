@@ -104,9 +104,9 @@ static const struct {
     apr_uint16_t code;
     int status;
 } abort_statuses[] = {
-    {601, HTTP_NOT_FOUND},        {602, HTTP_FORBIDDEN}, {603, HTTP_FORBIDDEN},
-    {604, HTTP_FORBIDDEN},        {605, HTTP_FORBIDDEN}, {606, HTTP_FORBIDDEN},
-    {730, HTTP_GATEWAY_TIME_OUT},
+    {601, HTTP_NOT_FOUND}, {602, HTTP_FORBIDDEN},        {603, HTTP_FORBIDDEN},
+    {604, HTTP_FORBIDDEN}, {605, HTTP_FORBIDDEN},        {606, HTTP_FORBIDDEN},
+    {628, HTTP_NOT_FOUND}, {730, HTTP_GATEWAY_TIME_OUT},
 };
 
 static int abort_status(unsigned code, int otherwise)

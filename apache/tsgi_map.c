@@ -15,6 +15,9 @@
 
 #include <string.h>
 
+/* Need not be there. */
+#define PACKAGE_FILE "index.js"
+
 typedef struct {
     const char *uri; /* r->uri when it was found: mount_length counts in it */
     const tsgi_alias_t *alias;
@@ -127,6 +130,22 @@ static int find_alias(request_rec *r, match_t *match)
     return DECLINED;
 }
 
+/*
+ * The file whose access rules count. A directory that an alias names is an app, to which httpd is to add no
+ * slash and no path info: a file in it stands for it. What is found here spares the directory walk its
+ * own look.
+ */
+static void name_file(request_rec *r, const match_t *match)
+{
+    r->filename = apr_pstrdup(r->pool, match->script);
+    if (match->alias->script_root == NULL &&
+        apr_stat(&r->finfo, r->filename, APR_FINFO_MIN, r->pool) == APR_SUCCESS &&
+        r->finfo.filetype == APR_DIR) {
+        r->filename = apr_pstrcat(r->pool, match->script, "/" PACKAGE_FILE, NULL);
+        memset(&r->finfo, 0, sizeof(r->finfo));
+    }
+}
+
 int tsgi_map_translate(request_rec *r)
 {
     match_t match;
@@ -142,7 +161,7 @@ int tsgi_map_translate(request_rec *r)
     if (match.alias->error == NULL && tsgi_static_translate(r, match.path_info) == OK) {
         return OK;
     }
-    r->filename = apr_pstrdup(r->pool, match.script);
+    name_file(r, &match);
     r->path_info = match.walked ? NULL : apr_pstrdup(r->pool, match.path_info);
     r->handler = TSGI_HANDLER;
     apr_table_setn(r->notes, "alias-forced-type", TSGI_HANDLER);
@@ -190,6 +209,11 @@ static int is_same_script(const request_rec *r, const match_t *match)
         return 0;
     }
     const size_t length = strlen(r->filename);
+    const size_t script_length = strlen(match->script);
+    if (strncmp(match->script, r->filename, script_length) == 0 &&
+        strcmp(r->filename + script_length, "/" PACKAGE_FILE) == 0) {
+        return match->alias->script_root == NULL;
+    }
     return strncmp(match->script, r->filename, length) == 0 &&
            (match->script[length] == '\0' ||
             (match->walked && match->script[length] == '/'));

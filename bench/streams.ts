@@ -14,7 +14,7 @@ import { blocks, download, sum, upload, type Transport } from '../test/harness/b
 import { freePort, Httpd } from '../test/harness/httpd.ts';
 import { statusOf } from '../test/harness/processes.ts';
 import { makeCertificate, tlsHost, tlsModules } from '../test/harness/tls.ts';
-import { median, table } from './lib.ts';
+import { median, table } from './stats.ts';
 
 const { values } = parseArgs({
   options: {
