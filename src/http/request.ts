@@ -3,8 +3,8 @@
  * through the hooks of response.ts, and ends both as resOnFinish() and socketOnClose() of
  * _http_server.js do.
  */
-import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
+import { isFinishHeard, publishFinish, publishStart } from './diagnostics.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -13,16 +13,19 @@ import { splitFields } from './head.ts';
 import type { HostedRequest } from './incoming.ts';
 import { emitRequest, makeRequest, makeResponse } from './incoming.ts';
 import type { WriteCallback } from './internals.ts';
-import { detachSignal, findSymbol, markClosed, planOf } from './internals.ts';
+import { detachSignal, emitDrain, planOf } from './internals.ts';
 import type { HostedResponse } from './response.ts';
-import { headOf, isLatin1, toWire } from './response.ts';
-import { asSocket, RequestSocket } from './socket.ts';
-
-const requestStart = diagnosticsChannel('http.server.request.start');
-const responseFinish = diagnosticsChannel('http.server.response.finish');
-
-/** The symbol under which Node keeps "somebody waits for drain". */
-let kNeedDrain: symbol | undefined;
+import { headOf, isLatin1, isSentWithText, toWire } from './response.ts';
+import { isReadOn, RestOfBody } from './rest.ts';
+import {
+  closeResponse,
+  closeSocket,
+  endUnheard,
+  finishBeforeRest,
+  onSocketError,
+  streamDestroyed,
+} from './endings.ts';
+import { asSocket, openSocket, RequestSocket } from './socket.ts';
 
 /** How far the response is. */
 type Phase =
@@ -32,10 +35,6 @@ type Phase =
   | 'ended'
   /** All of it has left. */
   | 'finished';
-
-function noop(): void {
-  // Deliberately empty.
-}
 
 export class NodeExchange extends Exchange {
   readonly server: Server;
@@ -55,24 +54,26 @@ export class NodeExchange extends Exchange {
   /** Callbacks that wait for the end: Node's onFinish among them. */
   #finishes: WriteCallback[] = [];
   #handwritten: Handwritten | undefined;
+  /** The app reads the request body on: the response's end waits for it. */
+  #rest: RestOfBody | undefined;
+  /** All that follows from the end of the response has been done. */
+  #isFinished = false;
 
   constructor(host: HostContext, id: number, head: Head, server: Server) {
     super(host, id, head);
     this.server = server;
     const plan = planOf(server);
-    this.socket = new RequestSocket(this);
+    this.socket = openSocket(RequestSocket, this);
     this.socket.server = server;
     this.req = makeRequest(this, plan);
     this.res = makeResponse(this, plan);
   }
 
   begin(): void {
-    const { server, socket, req, res } = this;
+    const { server, socket, res } = this;
     socket.on('error', onSocketError);
     if (server.timeout) asSocket(socket).setTimeout(server.timeout);
-    if (requestStart.hasSubscribers) {
-      requestStart.publish({ request: req, response: res, socket, server });
-    }
+    publishStart(this);
     res.assignSocket(asSocket(socket));
     try {
       emitRequest(this);
@@ -98,6 +99,7 @@ export class NodeExchange extends Exchange {
       req._addHeaderLines(raw, raw.length);
     }
     req.push(null);
+    this.#stopReading();
   }
 
   // ---- the response --------------------------------------------------------------------
@@ -118,7 +120,14 @@ export class NodeExchange extends Exchange {
     if (this.isEnding && callback) this.#finishes.push(callback);
     if (!this.isOpen || this.#isComplete || this.socket.destroyed) return false;
     this.socket.touch();
-    this.#transmit(res, toWire(data, encoding), isLatin1(encoding));
+    if (!res._headerSent && res._header !== null) {
+      this.#transmitHead(res, data, encoding);
+    } else if (data.length > 0) {
+      const fin = this.#isLast(res);
+      const waiting = this.channel.write(this.id, toWire(data, encoding), isLatin1(encoding), fin);
+      this.transmitted(waiting, data.length, fin);
+    }
+    // Nothing to say: ended() ends the response.
     if (!this.isEnding && callback) {
       if (this.waiting < HIGH_WATER) process.nextTick(callback);
       else this.#writes.push(callback);
@@ -126,32 +135,35 @@ export class NodeExchange extends Exchange {
     return this.waiting < HIGH_WATER;
   }
 
-  #transmit(res: HostedResponse, data: string | Uint8Array, latin1: boolean): void {
-    const fin = this.isEnding && !(this.isChunked && res._trailer !== '');
-    const { channel, id } = this;
+  #transmitHead(
+    res: HostedResponse,
+    data: string | Uint8Array,
+    encoding: BufferEncoding | null | undefined,
+  ): void {
+    const body = data.length === 0 ? undefined : toWire(data, encoding);
+    const isUtf8 = isSentWithText(data, encoding, this.isChunked);
+    res._headerSent = true;
+    const { status, reason, headers } = headOf(res, isUtf8);
+    if (status < 200) {
+      this.fail(714, { status });
+      this.socket.destroy();
+      return;
+    }
+    const fin = this.#isLast(res);
     let waiting: number;
-    if (!res._headerSent && res._header !== null) {
-      res._headerSent = true;
-      const { status, reason, headers } = headOf(res);
-      if (status < 200) {
-        this.fail(714, { status });
-        this.socket.destroy();
-        return;
-      }
-      const body = data.length === 0 ? undefined : data;
-      try {
-        waiting = channel.respond(id, status, reason, headers, body, latin1, fin);
-      } catch (error) {
-        this.#refused(error);
-        return;
-      }
-    } else if (data.length > 0) {
-      waiting = channel.write(id, data, latin1, fin);
-    } else {
-      // Nothing to say: ended() ends the response.
+    try {
+      const { channel, id } = this;
+      waiting = channel.respond(id, status, reason, headers, body, isLatin1(encoding), fin);
+    } catch (error) {
+      this.#refused(error);
       return;
     }
     this.transmitted(waiting, data.length, fin);
+  }
+
+  /** What is sent now ends the response. */
+  #isLast(res: HostedResponse): boolean {
+    return this.isEnding && !(this.isChunked && res._trailer !== '') && !isReadOn(this);
   }
 
   /** `res.end()` has run. */
@@ -160,11 +172,37 @@ export class NodeExchange extends Exchange {
     this.#phase = 'ended';
     if (this.#isComplete || !this.isOpen) return;
     this.#isComplete = true;
+    if (!isReadOn(this)) {
+      this.#sendEnd(res);
+      return;
+    }
+    this.#rest = new RestOfBody(this);
+    if (this.waiting < HIGH_WATER) setImmediate(finishBeforeRest, this);
+  }
+
+  #sendEnd(res: HostedResponse): void {
     try {
       this.channel.end(this.id, this.isChunked ? res._trailer : '');
     } catch (error) {
       this.#refused(error);
     }
+  }
+
+  /** The response has left, all but its end. */
+  finishBeforeRest(): void {
+    if (this.#rest !== undefined && !this.#isFinished) this.#responseFinished();
+  }
+
+  /** The app reads the request body on. */
+  get isSocketNeeded(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  #stopReading(): void {
+    if (this.#rest === undefined) return;
+    this.#rest.stop();
+    this.#rest = undefined;
+    if (this.isOpen) this.#sendEnd(this.res);
   }
 
   /**
@@ -187,16 +225,12 @@ export class NodeExchange extends Exchange {
 
   takeDrain(): void {
     this.waiting = 0;
-    const { res } = this;
-    kNeedDrain ??= findSymbol(res, 'kNeedDrain');
-    if (kNeedDrain !== undefined && res[kNeedDrain] === true && !res.writableEnded) {
-      res[kNeedDrain] = false;
-      res.emit('drain');
-    }
+    emitDrain(this.res);
     const writes = this.#writes;
     this.#writes = [];
     for (const callback of writes) callback();
     this.#handwritten?.unblock();
+    this.finishBeforeRest();
   }
 
   takeFinish(): void {
@@ -208,7 +242,7 @@ export class NodeExchange extends Exchange {
     this.#writes = [];
     this.#handwritten?.unblock();
     // An app that wrote its response by hand has left `res` as it was: only its closing is left.
-    if (res.writableEnded && !this.socket.destroyed) this.#responseFinished();
+    if (res.writableEnded && !this.socket.destroyed && !this.#isFinished) this.#responseFinished();
     else this.socket.destroy();
   }
 
@@ -221,21 +255,12 @@ export class NodeExchange extends Exchange {
     const { req, res, socket } = this;
     const isHeard = req._eventsCount > 0 || res._eventsCount > 0 || !socket.isUnheard;
     const isOver = req.complete && !req._consuming && req._readableState.length === 0;
-    if (isHeard || !isOver || !this.#isAllSaid || responseFinish.hasSubscribers) return false;
+    if (isHeard || !isOver || !this.#isAllSaid || isFinishHeard()) return false;
     this.isOpen = false;
     this.waiting = 0;
     this.#phase = 'finished';
     this.#finishes = [];
-    detachSignal(req);
-    res.detachSocket(asSocket(socket));
-    res.destroyed = true;
-    res._closed = true;
-    req._dumped = true;
-    const state = req._readableState;
-    state.flowing = true;
-    state.endEmitted = true;
-    markClosed(state);
-    socket.endUnheard();
+    endUnheard(this);
     return true;
   }
 
@@ -251,15 +276,16 @@ export class NodeExchange extends Exchange {
 
   /** resOnFinish(), then what it is a listener of. */
   #responseFinished(): void {
-    const { req, res, server, socket } = this;
-    if (responseFinish.hasSubscribers) {
-      responseFinish.publish({ request: req, response: res, socket, server });
-    }
-    this.#leaveRequest();
+    const { req, res, socket } = this;
+    this.#isFinished = true;
+    publishFinish(this);
+    if (this.#rest === undefined) this.#leaveRequest();
     detachSignal(req);
     if (socket._httpMessage === res) res.detachSocket(asSocket(socket));
     process.nextTick(closeResponse, this);
-    for (const callback of this.#finishes) callback();
+    const finishes = this.#finishes;
+    this.#finishes = [];
+    for (const callback of finishes) callback();
   }
 
   /** The rest of the request body, if any, stays with Apache. */
@@ -285,6 +311,7 @@ export class NodeExchange extends Exchange {
 
   /** The socket is destroyed: by takeClose(), by the app, or after the end. */
   socketDestroyed(error: Error | null): void {
+    this.#stopReading();
     if (this.isOpen && this.#phase === 'open') {
       this.fail(712, { reason: error === null ? 'it gave no reason' : reasonOf(error) });
       this.abortSignal();
@@ -302,23 +329,13 @@ export class NodeExchange extends Exchange {
   }
 
   #failCallbacks(): void {
-    const error = Object.assign(new Error('Cannot call write after a stream was destroyed'), {
-      code: 'ERR_STREAM_DESTROYED',
-    });
+    const error = streamDestroyed();
     for (const callback of this.#writes) process.nextTick(callback, error);
     // Node 20 and 22 have one that takes no error and would emit 'finish'.
     for (const callback of this.#finishes)
       if (callback.length > 0) process.nextTick(callback, error);
     this.#writes = [];
     this.#finishes = [];
-  }
-
-  /** socketOnTimeout() of _http_server.js. @returns whether somebody took care of it. */
-  emitTimeout(): boolean {
-    const { req, res, server, socket } = this;
-    const byRequest = !req.complete && req.emit('timeout', socket);
-    const byResponse = socket._httpMessage === res && res.emit('timeout', socket);
-    return server.emit('timeout', socket) || byRequest || byResponse;
   }
 
   // ---- what comes through the socket ---------------------------------------------------
@@ -351,26 +368,4 @@ export class NodeExchange extends Exchange {
     }
     return waiting;
   }
-}
-
-/** As socketOnError() of _http_server.js; nobody else need listen. */
-function onSocketError(this: RequestSocket, error: Error): void {
-  this.removeListener('error', onSocketError);
-  if (this.listenerCount('error') === 0) this.on('error', noop);
-  this.exchange.server.emit('clientError', error, asSocket(this));
-}
-
-/** emitCloseNT() of _http_server.js. The socket has served its one request. */
-function closeResponse(exchange: NodeExchange): void {
-  const { res } = exchange;
-  if (!res._closed) {
-    res.destroyed = true;
-    res._closed = true;
-    res.emit('close');
-  }
-  exchange.socket.destroy();
-}
-
-function closeSocket(exchange: NodeExchange, hadError: boolean): void {
-  exchange.closed(hadError);
 }
