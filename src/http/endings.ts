@@ -1,4 +1,6 @@
 /** What _http_server.js does when something of a (req, res) exchange ends, or takes too long. */
+import { isFinishHeard } from './diagnostics.ts';
+import type { WriteCallback } from './internals.ts';
 import { detachSignal, markClosed } from './internals.ts';
 import type { NodeExchange } from './request.ts';
 import type { RequestSocket } from './socket.ts';
@@ -33,6 +35,13 @@ export function closeResponse(exchange: NodeExchange): void {
   if (!exchange.isSocketNeeded) exchange.socket.destroy();
 }
 
+/** Nobody listens to the exchange, and of its request nothing is left to be read. */
+export function isUnheard({ req, res, socket }: NodeExchange): boolean {
+  const isHeard = req._eventsCount > 0 || res._eventsCount > 0 || !socket.isUnheard;
+  const isOver = req.complete && !req._consuming && req._readableState.length === 0;
+  return !isHeard && isOver && !isFinishHeard();
+}
+
 /** The states of an exchange that is over, where nobody listens who would have to be told. */
 export function endUnheard({ req, res, socket }: NodeExchange): void {
   detachSignal(req);
@@ -55,9 +64,15 @@ export function finishBeforeRest(exchange: NodeExchange): void {
   exchange.finishBeforeRest();
 }
 
-/** What writes fail with whose response will not be sent any more. */
-export function streamDestroyed(): Error {
-  return Object.assign(new Error('Cannot call write after a stream was destroyed'), {
+/** What waited for a response that will not be sent any more. */
+export function failCallbacks(
+  writes: readonly WriteCallback[],
+  finishes: readonly WriteCallback[],
+): void {
+  const error = Object.assign(new Error('Cannot call write after a stream was destroyed'), {
     code: 'ERR_STREAM_DESTROYED',
   });
+  for (const callback of writes) process.nextTick(callback, error);
+  // Node 20 and 22 have one that takes no error and would emit 'finish'.
+  for (const callback of finishes) if (callback.length > 0) process.nextTick(callback, error);
 }

@@ -4,7 +4,7 @@
  * _http_server.js do.
  */
 import type { Server } from 'node:http';
-import { isFinishHeard, publishFinish, publishStart } from './diagnostics.ts';
+import { publishFinish, publishStart } from './diagnostics.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -21,9 +21,10 @@ import {
   closeResponse,
   closeSocket,
   endUnheard,
+  failCallbacks,
   finishBeforeRest,
+  isUnheard,
   onSocketError,
-  streamDestroyed,
 } from './endings.ts';
 import { asSocket, openSocket, RequestSocket } from './socket.ts';
 
@@ -172,12 +173,10 @@ export class NodeExchange extends Exchange {
     this.#phase = 'ended';
     if (this.#isComplete || !this.isOpen) return;
     this.#isComplete = true;
-    if (!isReadOn(this)) {
-      this.#sendEnd(res);
-      return;
-    }
-    this.#rest = new RestOfBody(this);
-    if (this.waiting < HIGH_WATER) setImmediate(finishBeforeRest, this);
+    if (isReadOn(this)) {
+      this.#rest = new RestOfBody(this);
+      if (this.waiting < HIGH_WATER) setImmediate(finishBeforeRest, this);
+    } else this.#sendEnd(res);
   }
 
   #sendEnd(res: HostedResponse): void {
@@ -226,9 +225,7 @@ export class NodeExchange extends Exchange {
   takeDrain(): void {
     this.waiting = 0;
     emitDrain(this.res);
-    const writes = this.#writes;
-    this.#writes = [];
-    for (const callback of writes) callback();
+    for (const callback of this.#writes.splice(0)) callback();
     this.#handwritten?.unblock();
     this.finishBeforeRest();
   }
@@ -238,24 +235,17 @@ export class NodeExchange extends Exchange {
     this.waiting = 0;
     this.#phase = 'finished';
     const { res } = this;
-    for (const callback of this.#writes) process.nextTick(callback);
-    this.#writes = [];
+    for (const callback of this.#writes.splice(0)) process.nextTick(callback);
     this.#handwritten?.unblock();
     // An app that wrote its response by hand has left `res` as it was: only its closing is left.
     if (res.writableEnded && !this.socket.destroyed && !this.#isFinished) this.#responseFinished();
     else this.socket.destroy();
   }
 
-  /**
-   * The end of a request whose `req`, `res` and socket nobody listens to: their states say that they are over,
-   * as they would after takeFinish() and the dozen ticks that it sets going to tell nobody. Those are a
-   * fifth of what a short answer costs (npm run bench -- worker).
-   */
+  // What nobody listens to is over without the dozen ticks that takeFinish() would set going to tell nobody:
+  // a fifth of what a short answer costs (npm run bench -- worker).
   override finishQuietly(): boolean {
-    const { req, res, socket } = this;
-    const isHeard = req._eventsCount > 0 || res._eventsCount > 0 || !socket.isUnheard;
-    const isOver = req.complete && !req._consuming && req._readableState.length === 0;
-    if (isHeard || !isOver || !this.#isAllSaid || isFinishHeard()) return false;
+    if (!isUnheard(this) || !this.#isAllSaid) return false;
     this.isOpen = false;
     this.waiting = 0;
     this.#phase = 'finished';
@@ -283,9 +273,7 @@ export class NodeExchange extends Exchange {
     detachSignal(req);
     if (socket._httpMessage === res) res.detachSocket(asSocket(socket));
     process.nextTick(closeResponse, this);
-    const finishes = this.#finishes;
-    this.#finishes = [];
-    for (const callback of finishes) callback();
+    for (const callback of this.#finishes.splice(0)) callback();
   }
 
   /** The rest of the request body, if any, stays with Apache. */
@@ -323,19 +311,9 @@ export class NodeExchange extends Exchange {
   closed(hadError: boolean): void {
     if (this.#phase !== 'finished') {
       this.req.destroy(connectionReset());
-      this.#failCallbacks();
+      failCallbacks(this.#writes.splice(0), this.#finishes.splice(0));
     }
     this.socket.emit('close', hadError);
-  }
-
-  #failCallbacks(): void {
-    const error = streamDestroyed();
-    for (const callback of this.#writes) process.nextTick(callback, error);
-    // Node 20 and 22 have one that takes no error and would emit 'finish'.
-    for (const callback of this.#finishes)
-      if (callback.length > 0) process.nextTick(callback, error);
-    this.#writes = [];
-    this.#finishes = [];
   }
 
   // ---- what comes through the socket ---------------------------------------------------
