@@ -57,6 +57,7 @@ typedef struct {
     apr_int64_t no_new_privileges; /**< 1 = on */
     apr_int64_t start;             /**< tsgi_start_t */
     const char *script_root;
+    const char *listen;        /**< which listen() is the app: "first" or "port:N" */
     apr_int64_t ready;         /**< tsgi_ready_t */
     apr_int64_t reload;        /**< tsgi_reload_t */
     apr_array_header_t *watch; /**< const char *, patterns of file names, in order */

@@ -91,6 +91,7 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
     put_number(hash, o->no_new_privileges);
     put_number(hash, o->start);
     put_text(hash, o->script_root);
+    put_text(hash, o->listen);
     put_number(hash, o->ready);
     put_number(hash, o->reload);
     put_list(hash, o->watch);

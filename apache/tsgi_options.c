@@ -33,17 +33,31 @@ static const char *check_variable(apr_pool_t *p, const char *value)
     return "NAME=value, the name of letters, digits and _";
 }
 
+/* @return whether the text is nothing but the number of a port */
+static int is_port(const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 5 && text[digits] == '\0' && apr_atoi64(text) >= 1 &&
+           apr_atoi64(text) <= 65535;
+}
+
 /* "[host:]port" */
 static const char *check_inspect(apr_pool_t *p, const char *value)
 {
     const char *colon = strrchr(value, ':');
-    const char *port = colon != NULL ? colon + 1 : value;
-    size_t digits = strspn(port, "0123456789");
-    if (colon == value || strpbrk(value, " \t,/") != NULL || digits == 0 || digits > 5 ||
-        port[digits] != '\0' || apr_atoi64(port) < 1 || apr_atoi64(port) > 65535) {
+    if (colon == value || strpbrk(value, " \t,/") != NULL ||
+        !is_port(colon != NULL ? colon + 1 : value)) {
         return "a port or host:port, such as 9229 or 127.0.0.1:9229";
     }
     return NULL;
+}
+
+static const char *check_listen(apr_pool_t *p, const char *value)
+{
+    const int good = strcmp(value, "first") == 0 ||
+                     (strncmp(value, "port:", 5) == 0 && is_port(value + 5));
+    return good ? NULL
+                : "first, or port:N with the port that the app listens on, 1 to 65535";
 }
 
 /* These would have node do something else than run the worker. */
@@ -163,6 +177,8 @@ const tsgi_option_row_t tsgi_group_options[] = {
      "When workers start: with Apache, or at the first request."},
     {"script-root", TSGI_OPTION_PATH, AT(script_root), 0, 0, NULL, NULL, NULL, NULL,
      "The directory that holds every script which a pattern may name."},
+    {"listen", TSGI_OPTION_NAME, AT(listen), 0, 0, "first", NULL, NULL, check_listen,
+     "Which listen() of an app is served: the first, or port:N, that on this port."},
     {"ready", TSGI_OPTION_ENUM, AT(ready), 0, 0, "listen", NULL, "listen|message", NULL,
      "A worker is ready when its app listens, or when it calls process.send('ready') as well."},
     {"reload", TSGI_OPTION_ENUM, AT(reload), 0, 0, "rolling", NULL, "rolling|all", NULL,

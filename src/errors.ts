@@ -183,8 +183,8 @@ export const errorTable = {
   617: { text: 'the boot message is not understood: {reason}' },
   618: {
     text:
-      'the app {script} called listen() on a further http server ({where}); ' +
-      'the first one is served by Apache, this one listens for itself',
+      'the app {script} called listen() on a further http server ({where}), which listens for itself; ' +
+      'Apache serves {served}. listen=port:N chooses another',
   },
   619: {
     text: 'the app {script} called cluster.fork(); the workers of the process group serve it instead, nothing was forked',
@@ -197,6 +197,29 @@ export const errorTable = {
       'the app {script} did not call process.send("ready") within startup-timeout ({seconds} s), which ' +
       'ready=message asks for; call it when the app is ready, or leave ready= out',
     status: 500,
+  },
+  622: {
+    text:
+      "the app {script} has an http2 server that only listens to 'stream': expected a listener of " +
+      "'request', as in http2.createSecureServer({ allowHTTP1: true }, (req, res) => …); Apache speaks " +
+      'HTTP/2 with the clients',
+    status: 500,
+  },
+  623: {
+    text:
+      'the app {script} listens on {where} and not on port {port}, which listen= of its process group names; ' +
+      'mend listen=, or let the app listen there (PORT in its environment is that port unless it is set)',
+    status: 500,
+  },
+  624: {
+    text:
+      'the app {script} lets another http server listen on the port of its first one ({where}); ' +
+      'nothing is bound, Apache serves both by the first',
+  },
+  625: {
+    text:
+      'the app {script} lets a further http server listen on a port that its user may not bind ({where}); ' +
+      "nothing is bound and nobody comes there: that port is Apache's",
   },
   // 0700–0799: requests in the worker
   701: { text: 'the app threw or rejected before its response began: {reason}' },

@@ -220,6 +220,12 @@ export interface NativeAddon {
    * close. `uid` is the peer's (SO_PEERCRED). @returns undefined if nobody waits.
    */
   acceptPeer(listenFd: number): { readonly fd: number; readonly uid: number } | undefined;
+  /**
+   * A TCP socket bound to a numeric address, in such a way that other workers of the same user can
+   * bind the same one (SO_REUSEPORT); IPv6 takes IPv4 as well, unless `onlyV6`.
+   * @returns the descriptor, the caller's, non-blocking and FD_CLOEXEC; or an errno, negated.
+   */
+  bindShared(address: string, port: number, onlyV6: boolean): number;
   /** Non-blocking write(2) of one packet to a pipe or socket. @returns 0 or an errno (EAGAIN = full). */
   writePacket(fd: number, packet: Uint8Array): number;
 }

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "process.h"
 #include "readable.h"
+#include "shared_port.h"
 #include "watch.h"
 #include "wire/tsgi_wire.h"
 
@@ -35,6 +36,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : loop_(Loop::Create(env))
     exports.Set("Watch", Watch::Define(env));
     exports.Set("receiveCommands", CommandReceiver::Define(env));
     exports.Set("watchReadable", ReadableWatcher::Define(env));
+    exports.Set("bindShared", Napi::Function::New(env, BindShared, "bindShared"));
     DefineProcess(env, exports);
 }
 

@@ -2,8 +2,6 @@
  * Serves a request to a TSGI callable (docs/tsgi.md): calls it, takes what it returns apart, sends it
  * with back-pressure, and answers 500 when it fails.
  */
-import type { ReadableOptions } from 'node:stream';
-import { Readable } from 'node:stream';
 import { TsgiError } from '../errors.ts';
 import type { Application, Chunk, ResponseHeaders } from '../types.ts';
 import { makeEnviron } from './environ.ts';
@@ -11,70 +9,10 @@ import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import type { Head } from './head.ts';
 import { S_METHOD } from './head.ts';
+import type { BodySource } from './input.ts';
+import { asReadable, BodyInput } from './input.ts';
 import type { CallableHead } from './start.ts';
 import { describe, makeHead } from './start.ts';
-
-/** What `tsgi.input` asks of its exchange. */
-interface BodySource {
-  /** All of the body is with the exchange: there is nothing to wait for. */
-  readonly isBodyComplete: boolean;
-  wantBody(): void;
-}
-
-/**
- * `tsgi.input`. Lets Apache's part of an `Expect: 100-continue` happen when it is first read.
- *
- * Becomes a stream when somebody looks at its state, which every method of Readable does: most requests
- * have no body, and a Readable that ends unread costs as much as calling the application
- * (npm run bench -- worker).
- */
-class BodyInput {
-  readonly #source: BodySource;
-  #isMade = false;
-
-  constructor(source: BodySource) {
-    this.#source = source;
-  }
-
-  get isMade(): boolean {
-    return this.#isMade;
-  }
-
-  _read(): void {
-    this.#source.wantBody();
-  }
-
-  get _readableState(): unknown {
-    this.#make();
-    return this._readableState;
-  }
-
-  /** Readable's constructor sets it: from then on it is a property of the instance. */
-  set _readableState(value: unknown) {
-    Object.defineProperty(this, '_readableState', {
-      value,
-      writable: true,
-      configurable: true,
-      enumerable: true,
-    });
-  }
-
-  #make(): void {
-    this.#isMade = true;
-    // A function and no class: that is how Node's own subclasses call it.
-    Reflect.apply(Readable as unknown as (options: ReadableOptions) => void, this, [
-      { highWaterMark: HIGH_WATER },
-    ]);
-    if (this.#source.isBodyComplete) asReadable(this).push(null);
-  }
-}
-
-Object.setPrototypeOf(BodyInput.prototype, Readable.prototype);
-Object.setPrototypeOf(BodyInput, Readable);
-
-function asReadable(input: BodyInput): Readable {
-  return input as unknown as Readable;
-}
 
 type ChunkIterator =
   Iterator<unknown, unknown, undefined> | AsyncIterator<unknown, unknown, undefined>;

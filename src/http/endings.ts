@@ -1,7 +1,5 @@
 /** What _http_server.js does when something of a (req, res) exchange ends, or takes too long. */
-import { isFinishHeard } from './diagnostics.ts';
 import type { WriteCallback } from './internals.ts';
-import { detachSignal, markClosed } from './internals.ts';
 import type { NodeExchange } from './request.ts';
 import type { RequestSocket } from './socket.ts';
 import { asSocket } from './socket.ts';
@@ -33,27 +31,6 @@ export function closeResponse(exchange: NodeExchange): void {
     res.emit('close');
   }
   if (!exchange.isSocketNeeded) exchange.socket.destroy();
-}
-
-/** Nobody listens to the exchange, and of its request nothing is left to be read. */
-export function isUnheard({ req, res, socket }: NodeExchange): boolean {
-  const isHeard = req._eventsCount > 0 || res._eventsCount > 0 || !socket.isUnheard;
-  const isOver = req.complete && !req._consuming && req._readableState.length === 0;
-  return !isHeard && isOver && !isFinishHeard();
-}
-
-/** The states of an exchange that is over, where nobody listens who would have to be told. */
-export function endUnheard({ req, res, socket }: NodeExchange): void {
-  detachSignal(req);
-  res.detachSocket(asSocket(socket));
-  res.destroyed = true;
-  res._closed = true;
-  req._dumped = true;
-  const state = req._readableState;
-  state.flowing = true;
-  state.endEmitted = true;
-  markClosed(state);
-  socket.endUnheard();
 }
 
 export function closeSocket(exchange: NodeExchange, hadError: boolean): void {

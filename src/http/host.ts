@@ -4,6 +4,7 @@
  */
 import { errorLine, TsgiError } from '../errors.ts';
 import { closeSync } from 'node:fs';
+import type { Server } from 'node:http';
 import {
   EVENT_BODY,
   EVENT_BODY_END,
@@ -130,6 +131,13 @@ export class Host implements HostContext {
     return new Promise((resolve) => {
       this.#drained.push(resolve);
     });
+  }
+
+  /** server.closeAllConnections(): requests that it has in hand; not what was upgraded, as in Node. */
+  closeConnections(server: Server): void {
+    for (const exchange of [...this.#exchanges]) {
+      if (exchange instanceof NodeExchange && exchange.server === server) exchange.socket.destroy();
+    }
   }
 
   /** Writes what is waiting, blocking, within `ms`: for the way out. */

@@ -4,7 +4,7 @@
  */
 import type { Server } from 'node:http';
 import { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { getDefaultHighWaterMark, type Duplex } from 'node:stream';
 import { HIGH_WATER } from './exchange.ts';
 
 export type WriteCallback = (error?: Error | null) => void;
@@ -72,6 +72,7 @@ export interface ResponseMethods {
 /** A field of http.Server that has a symbol for a name. */
 interface ServerInternals extends Server {
   [symbol: symbol]: unknown;
+  highWaterMark?: number;
   joinDuplicateHeaders?: boolean;
   rejectNonStandardBodyWrites?: boolean;
 }
@@ -135,11 +136,14 @@ export function planOf(server: Server): ServerPlan {
     const symbol = findSymbol(server, description);
     return symbol === undefined ? undefined : internals[symbol];
   };
+  const asked = internals.highWaterMark;
+  const highWaterMark =
+    asked === undefined || asked === getDefaultHighWaterMark(false) ? HIGH_WATER : asked;
   const plan: ServerPlan = {
     Request: (read('IncomingMessage') ?? IncomingMessage) as unknown as RequestClass,
     Response: (read('ServerResponse') ?? ServerResponse) as unknown as ResponseClass,
     responseOptions: {
-      highWaterMark: HIGH_WATER,
+      highWaterMark,
       rejectNonStandardBodyWrites: internals.rejectNonStandardBodyWrites ?? false,
     },
     joinDuplicateHeaders: internals.joinDuplicateHeaders ?? false,

@@ -4,7 +4,9 @@
  * _http_server.js do.
  */
 import type { Server } from 'node:http';
-import { publishFinish, publishStart } from './diagnostics.ts';
+import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
+import { isFinishHeard, publishFinish, publishStart } from './diagnostics.ts';
+import { endUnheard, isUnheard } from './ending.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -20,10 +22,8 @@ import { isReadOn, RestOfBody } from './rest.ts';
 import {
   closeResponse,
   closeSocket,
-  endUnheard,
   failCallbacks,
   finishBeforeRest,
-  isUnheard,
   onSocketError,
 } from './endings.ts';
 import { asSocket, openSocket, RequestSocket } from './socket.ts';
@@ -64,7 +64,7 @@ export class NodeExchange extends Exchange {
     super(host, id, head);
     this.server = server;
     const plan = planOf(server);
-    this.socket = openSocket(RequestSocket, this);
+    this.socket = openSocket(RequestSocket, this, plan.responseOptions.highWaterMark);
     this.socket.server = server;
     this.req = makeRequest(this, plan);
     this.res = makeResponse(this, plan);
@@ -72,8 +72,10 @@ export class NodeExchange extends Exchange {
 
   begin(): void {
     const { server, socket, res } = this;
+    enterConnection(server);
     socket.on('error', onSocketError);
     if (server.timeout) asSocket(socket).setTimeout(server.timeout);
+    if (!tellConnection(server, asSocket(socket))) return;
     publishStart(this);
     res.assignSocket(asSocket(socket));
     try {
@@ -242,26 +244,16 @@ export class NodeExchange extends Exchange {
     else this.socket.destroy();
   }
 
-  // What nobody listens to is over without the dozen ticks that takeFinish() would set going to tell nobody:
-  // a fifth of what a short answer costs (npm run bench -- worker).
   override finishQuietly(): boolean {
-    if (!isUnheard(this) || !this.#isAllSaid) return false;
+    const isSaid = this.res.writableEnded && this.#writes.length === 0 && !this.#handwritten;
+    if (!isSaid || !isUnheard(this) || isFinishHeard()) return false;
     this.isOpen = false;
     this.waiting = 0;
     this.#phase = 'finished';
     this.#finishes = [];
     endUnheard(this);
+    leaveConnection(this.server);
     return true;
-  }
-
-  /** The app has ended its response, and waits for none of its writes. */
-  get #isAllSaid(): boolean {
-    return (
-      this.res.writableEnded &&
-      this.#writes.length === 0 &&
-      this.#handwritten === undefined &&
-      this.socket._httpMessage === this.res
-    );
   }
 
   /** resOnFinish(), then what it is a listener of. */
@@ -313,6 +305,7 @@ export class NodeExchange extends Exchange {
       this.req.destroy(connectionReset());
       failCallbacks(this.#writes.splice(0), this.#finishes.splice(0));
     }
+    leaveConnection(this.server);
     this.socket.emit('close', hadError);
   }
 

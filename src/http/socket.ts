@@ -34,8 +34,8 @@ export abstract class ExchangeSocket extends Duplex {
   bytesRead = 0;
   bytesWritten = 0;
 
-  constructor() {
-    super(OPTIONS);
+  constructor(highWaterMark = HIGH_WATER) {
+    super(highWaterMark === HIGH_WATER ? OPTIONS : { ...OPTIONS, highWaterMark });
   }
 
   get remoteAddress(): string {
@@ -112,8 +112,8 @@ export class RequestSocket extends ExchangeSocket {
   _paused = false;
   #isReading = true;
 
-  constructor(exchange: NodeExchange) {
-    super();
+  constructor(exchange: NodeExchange, highWaterMark: number) {
+    super(highWaterMark);
     this.exchange = exchange;
   }
 
@@ -216,22 +216,22 @@ Object.defineProperty(RequestSocket.prototype, 'writableLength', {
   enumerable: false,
 });
 
-type SocketClass<E extends Exchange, T extends ExchangeSocket> = new (exchange: E) => T;
+type SocketClass<A extends unknown[], T extends ExchangeSocket> = new (...args: A) => T;
 
 const tlsVariants = new Map<unknown, unknown>();
 
 /** Makes a socket; where the client came by TLS, one that is a tls.TLSSocket. */
-export function openSocket<E extends Exchange, T extends ExchangeSocket>(
-  Kind: SocketClass<E, T>,
-  exchange: E,
+export function openSocket<A extends [Exchange, ...unknown[]], T extends ExchangeSocket>(
+  Kind: SocketClass<A, T>,
+  ...args: A
 ): T {
-  if (!exchange.head.isTls) return new Kind(exchange);
-  let Variant = tlsVariants.get(Kind) as SocketClass<E, T> | undefined;
+  if (!args[0].head.isTls) return new Kind(...args);
+  let Variant = tlsVariants.get(Kind) as SocketClass<A, T> | undefined;
   if (Variant === undefined) {
     Variant = tlsVariantOf(Kind, Socket.prototype);
     tlsVariants.set(Kind, Variant);
   }
-  return new Variant(exchange);
+  return new Variant(...args);
 }
 
 /** The same object, as the type that Node's API asks for. */

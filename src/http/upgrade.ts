@@ -7,6 +7,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorLine } from '../errors.ts';
+import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
 import type { HostContext } from './exchange.ts';
 import { Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import type { Head } from './head.ts';
@@ -107,8 +108,14 @@ export class UpgradeExchange extends Exchange implements RawSink {
   }
 
   #handOver(socket: Socket, received: Buffer): void {
+    const { server } = this;
     this.host.upgrades.watch(socket, this.#kind);
-    const isHeard = this.server.emit('upgrade', this.req, socket, received);
+    enterConnection(server);
+    socket.once('close', () => {
+      leaveConnection(server);
+    });
+    if (!tellConnection(server, socket)) return;
+    const isHeard = server.emit('upgrade', this.req, socket, received);
     // shouldUpgradeCallback() wanted it, and nobody is there for it: as Node.
     if (!isHeard) socket.destroy();
   }

@@ -34,6 +34,8 @@ export interface BootMessage {
   readonly evictionTimeoutMs: number;
   /** 0: the event loop may be blocked for ever. */
   readonly deadlockTimeoutMs: number;
+  /** The port of the listen() that is the app; undefined: the first one, whatever its port. */
+  readonly listenPort?: number;
   /** Whether the app has to call process.send('ready') as well. */
   readonly ready: 'listen' | 'message';
   /** After so many requests it says how many they are; 0: never. */
@@ -46,8 +48,18 @@ export interface BootMessage {
   readonly home?: string;
   /** TypeScript entries go through tsx even where Node strips types itself. */
   readonly forceTsx: boolean;
-  /** node:cluster tells the app that it is a cluster's worker: its entry forks when it is not. */
-  readonly clusterWorker: boolean;
+  /** The app is to be a worker of a cluster: what its entry has asked for with its first fork(). */
+  readonly clusterFork?: ClusterFork;
+}
+
+/** What a call of cluster.fork() would have started. */
+export interface ClusterFork {
+  /** The script that runs, where it is another one than the entry. */
+  readonly exec?: string;
+  /** Its arguments. */
+  readonly args: readonly string[];
+  /** Further variables of its environment. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Which files a worker may run: exact paths, or regular files below literal roots. */
@@ -80,8 +92,8 @@ export interface FailedMessage {
   readonly stack?: string;
   /** The entry needs tsx (enums, decorators, tsconfig paths): start again at once with forceTsx. */
   readonly needsTsx?: boolean;
-  /** The entry called cluster.fork(): start again at once with clusterWorker. */
-  readonly needsClusterWorker?: boolean;
+  /** The entry called cluster.fork(): start again at once with clusterFork. */
+  readonly clusterFork?: ClusterFork;
 }
 
 /** Worker → supervisor: a script of a pattern is about to be loaded. */
@@ -151,10 +163,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function parseFields(line: string): Fields {
   const value: unknown = JSON.parse(line);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new TypeError('expected a JSON object');
-  }
-  return value as Fields;
+  if (!isFields(value)) throw new TypeError('expected a JSON object');
+  return value;
 }
 
 function show(value: unknown): string {
@@ -171,10 +181,23 @@ const isString = (value: unknown): value is string => typeof value === 'string';
 const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every(isString);
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isTexts = (value: unknown): value is Record<string, string> =>
+  isFields(value) && Object.values(value).every(isString);
 const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0;
 const isLevel = (value: unknown): value is number => isCount(value) && value <= 7;
 const isCode = (value: unknown): value is number => isCount(value) && value <= 9999;
+
+function parseFork(fields: Fields): ClusterFork {
+  const fork = field(fields, 'clusterFork', isFields);
+  return {
+    ...('exec' in fork && { exec: field(fork, 'exec', isString) }),
+    args: field(fork, 'args', isStrings),
+    env: field(fork, 'env', isTexts),
+  };
+}
 
 /**
  * Reads a line that came from a worker. Apps run in that process, so nothing in it is trusted.
@@ -192,9 +215,7 @@ export function parseToSupervisor(line: string): ToSupervisor {
         message: field(fields, 'message', isString),
         ...('stack' in fields && { stack: field(fields, 'stack', isString) }),
         ...('needsTsx' in fields && { needsTsx: field(fields, 'needsTsx', isBoolean) }),
-        ...('needsClusterWorker' in fields && {
-          needsClusterWorker: field(fields, 'needsClusterWorker', isBoolean),
-        }),
+        ...('clusterFork' in fields && { clusterFork: parseFork(fields) }),
       };
     case 'loaded':
       return {

@@ -1,6 +1,11 @@
 /** An application group: its slots, and the rules by which their workers come and go. */
 import { errorLine } from '../errors.ts';
-import { parseToSupervisor, type DrainMessage, type ScriptSet } from '../ipc/messages.ts';
+import {
+  parseToSupervisor,
+  type ClusterFork,
+  type DrainMessage,
+  type ScriptSet,
+} from '../ipc/messages.ts';
 import type { AppCommand } from './commands.ts';
 import type { Context, ExitEvent } from './context.ts';
 import type { Death } from './deaths.ts';
@@ -22,7 +27,8 @@ export class Application {
   readonly slots: readonly Slot[];
   readonly scripts: ScriptSet;
   forceTsx = false;
-  clusterWorker = false;
+  /** What its entry has asked for with cluster.fork(). */
+  clusterFork: ClusterFork | undefined;
   readonly #context: Context;
   readonly #reports: Reports;
   readonly #renewal: Renewal;
@@ -81,7 +87,7 @@ export class Application {
   reload(): void {
     if (this.#isLeaving) return;
     this.forceTsx = false;
-    this.clusterWorker = false;
+    this.clusterFork = undefined;
     for (const slot of this.slots) {
       slot.backoff.reset();
       slot.refusal = undefined;
@@ -246,9 +252,9 @@ export class Application {
   }
 
   /** @returns whether the worker's failure told how to start the next one better. */
-  #learn({ failure }: Worker): boolean {
-    if (failure?.needsTsx === true && !this.forceTsx) this.forceTsx = true;
-    else if (failure?.needsClusterWorker === true && !this.clusterWorker) this.clusterWorker = true;
+  #learn({ failure, launch }: Worker): boolean {
+    if (failure?.needsTsx === true && !launch.forceTsx) this.forceTsx = true;
+    else if (failure?.clusterFork && !launch.clusterFork) this.clusterFork = failure.clusterFork;
     else return false;
     this.#context.log.host(LEVEL.info, failure.message);
     return true;

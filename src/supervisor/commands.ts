@@ -37,6 +37,8 @@ export interface GroupOptions {
   readonly deadlockTimeoutMs: number;
   /** Workers are replaced when their script changes. */
   readonly isReloading: boolean;
+  /** The port of the listen() that is the app; undefined: the first one, whatever its port. */
+  readonly listenPort?: number;
   /** When a worker is ready: its app listens, or has said so as well. */
   readonly ready: 'listen' | 'message';
   readonly reload: 'rolling' | 'all';
@@ -136,6 +138,14 @@ function optional<K extends string>(key: K, value: string | undefined): Partial<
   return value === undefined ? {} : ({ [key]: value } as Record<K, string>);
 }
 
+/** `first` or `port:N`. */
+function parseListen(value: string | undefined): Pick<GroupOptions, 'listenPort'> {
+  if (value === undefined || value === 'first') return {};
+  const port = /^port:(\d{1,5})$/.exec(value)?.[1];
+  if (port === undefined) throw malformed(`listen is ${value}, expected first or port:N`);
+  return { listenPort: Number(port) };
+}
+
 function parseLimits(keys: Keys): Limits {
   const limit = (key: string): number => keys.integer(key, 0, 0, Number.MAX_SAFE_INTEGER);
   return {
@@ -178,6 +188,7 @@ function parseGroup(fields: readonly string[], fds: readonly number[]): GroupCom
       shutdownTimeoutMs: keys.integer('shutdown-timeout', 5_000, 0, day),
       deadlockTimeoutMs: keys.integer('deadlock-timeout', 60_000, 0, day),
       isReloading: keys.text('script-reloading') === 'on',
+      ...parseListen(keys.text('listen')),
       ready: keys.text('ready') === 'message' ? 'message' : 'listen',
       reload: keys.text('reload') === 'all' ? 'all' : 'rolling',
       watch: keys.all('watch'),

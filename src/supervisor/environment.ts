@@ -13,7 +13,7 @@ const INHERITED = ['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LC_ALL',
 /**
  * A port for apps that insist on one. It is never bound: a listen() on it is served by Apache.
  */
-const PLAUSIBLE_PORT = '80';
+const PLAUSIBLE_PORT = 80;
 
 /**
  * What all workers of a group share. Reads env-file= each time, as the group's user.
@@ -52,17 +52,21 @@ function readEnvFile(
   }
 }
 
-/** What one worker adds. An app's own settings of PORT and of tsx stand. */
+/**
+ * What one worker adds. An app's own settings of PORT and of tsx stand.
+ * @param port the one whose listen() is the app.
+ */
 export function workerEnvironment(
   shared: Environment,
   group: string,
   application: string,
   slot: number,
   loaderOptions: readonly string[],
+  port = PLAUSIBLE_PORT,
 ): Environment {
   const customLoaders = [shared['NODE_OPTIONS'] ?? '', ...loaderOptions];
   return {
-    PORT: PLAUSIBLE_PORT,
+    PORT: String(port),
     // Loaders that the operator registers run in a thread with its own idea of the environment,
     // so tsx cannot be given a private cache directory there later: it goes without a cache.
     ...(customLoaders.some((text) => /--(import|loader|experimental-loader)\b/.test(text)) && {

@@ -41,6 +41,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       application.name,
       slot.index,
       options.nodeArgs,
+      options.listenPort,
     ),
     listenFd: slot.fd,
     boot: {
@@ -63,11 +64,12 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       deadlockTimeoutMs: options.deadlockTimeoutMs,
       title: workerTitle(options.name, options.displayName, slot.index),
       ...(options.home !== undefined && { home: options.home }),
+      ...(options.listenPort !== undefined && { listenPort: options.listenPort }),
       ready: options.ready,
       maximumRequests: Number.isFinite(life.maximumRequests) ? life.maximumRequests : 0,
       statsIntervalMs: statsIntervalMs(options.limits),
       forceTsx: application.forceTsx,
-      clusterWorker: application.clusterWorker,
+      ...(application.clusterFork && { clusterFork: application.clusterFork }),
     },
   };
 }
@@ -80,7 +82,12 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
 export function launchWorker(context: Context, application: Application, slot: Slot): Worker {
   const life = newLife(context.options.limits);
   const spawnPlan = plan(context, application, slot, life);
-  const worker = new Worker(slot, `worker ${application.title}/${String(slot.index)}`, life);
+  const worker = new Worker(
+    slot,
+    `worker ${application.title}/${String(slot.index)}`,
+    life,
+    spawnPlan.boot,
+  );
   worker.allowance = new Allowance({
     now: context.now,
     report: (count) => {

@@ -1,6 +1,6 @@
 /** What the supervisor knows of one worker process. */
 import type { ErrorNumber } from '../errors.ts';
-import type { FailedMessage } from '../ipc/messages.ts';
+import type { BootMessage, FailedMessage } from '../ipc/messages.ts';
 import type { Allowance } from './allowance.ts';
 import type { Life } from './recycling.ts';
 import type { RenewalReason } from './renewal.ts';
@@ -12,6 +12,9 @@ import type { Stateful, WorkerState } from './states.ts';
 const MAX_TAIL = 64 * 1024;
 /** What one that serves has written longer ago than this says nothing about its death. */
 const LAST_WORDS_MS = 5_000;
+
+/** How it was started, of what the failure of another may have taught. */
+export type Launch = Pick<BootMessage, 'forceTsx' | 'clusterFork'>;
 
 export class Worker implements Stateful<WorkerState> {
   state: WorkerState = 'booting';
@@ -32,16 +35,18 @@ export class Worker implements Stateful<WorkerState> {
   /** The N of the TSGI<N> that said that, and why, it is killed. */
   killedBy: ErrorNumber | undefined;
   readonly life: Life;
+  readonly launch: Launch;
   /** Why it boots beside the one that serves; undefined once it has the slot to itself. */
   renews: RenewalReason | undefined;
   failure: FailedMessage | undefined;
   #tail: { readonly at: number; readonly line: string }[] = [];
   #tailLength = 0;
 
-  constructor(slot: Slot, label: string, life: Life) {
+  constructor(slot: Slot, label: string, life: Life, launch: Launch = { forceTsx: false }) {
     this.slot = slot;
     this.label = label;
     this.life = life;
+    this.launch = launch;
   }
 
   /** Notes a line of stderr. */

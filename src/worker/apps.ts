@@ -1,53 +1,23 @@
 /** The scripts of a worker: loads each once, one after another, and knows the app of each. */
 import type { Server } from 'node:http';
+import type { Server as NetServer } from 'node:net';
 import { dirname } from 'node:path';
 import { errorLine, TsgiError } from '../errors.ts';
 import type { App } from '../http/app.ts';
-import type { BootMessage } from '../ipc/messages.ts';
+import type { BootMessage, ScriptSet } from '../ipc/messages.ts';
 import { runAsMain, runAsOneOfMany } from './entry.ts';
-import { classifyFailure } from './failure.ts';
-import { describe, describeExports, findApp, type Exports } from './find.ts';
+import { classifyFailure, headline } from './failure.ts';
+import { checkHandlers, describe, describeExports, findApp, type Exports } from './find.ts';
 import type { Decision } from './listen.ts';
+import { LoadingScript, type Loading } from './loading.ts';
+import { describePlace, type Place } from './place.ts';
 import { resolveScript } from './scripts.ts';
+import { Servers } from './servers.ts';
 import { chooseRunner, missingFeature, registerTsx, type Runner } from './typescript.ts';
 
+const ERROR = 3;
 const NOTICE = 5;
 const INFO = 6;
-
-/** A script that is being loaded. */
-export interface Loading {
-  readonly script: string;
-  readonly runner: Runner;
-  exports: Exports | undefined;
-  /** The http server that the app let listen. */
-  server: Server | undefined;
-  /** The app lets this server listen. */
-  hear(server: Server): void;
-  /**
-   * Waits no longer: fails with the error, unless a server listens already. Then it is served,
-   * though the script itself goes on, as with `for await (… of on(server, 'request'))`.
-   */
-  end(error: TsgiError): void;
-}
-
-/** A promise to be settled from outside. Nobody has to wait for it. */
-class Deferred {
-  resolve!: () => void;
-  reject!: (error: Error) => void;
-  readonly promise = new Promise<void>((resolve, reject) => {
-    this.resolve = resolve;
-    this.reject = reject;
-  });
-
-  constructor() {
-    this.promise.catch(() => undefined);
-  }
-}
-
-function serverOf({ script, server }: Loading): Server {
-  if (server) return server;
-  throw new TsgiError(600, { script, reason: 'the wait for an app ended without one' });
-}
 
 export interface AppsOptions {
   readonly boot: BootMessage;
@@ -58,6 +28,10 @@ export interface AppsOptions {
 
 const STILL_EVALUATED = 'unknown, since it is still being evaluated';
 
+function exactly(path: string): ScriptSet {
+  return { mode: 'exact', paths: [path] };
+}
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export class Apps {
@@ -66,8 +40,9 @@ export class Apps {
   readonly #apps = new Map<string, App>();
   readonly #pending = new Map<string, Promise<App>>();
   readonly #adopted = new Set<Server>();
+  readonly #servers = new Servers();
   #last: Promise<unknown> = Promise.resolve();
-  #loading: Loading | undefined;
+  #loading: LoadingScript | undefined;
   #isTsxRegistered = false;
 
   constructor(options: AppsOptions) {
@@ -91,11 +66,15 @@ export class Apps {
    */
   async loadAll(paths: readonly string[]): Promise<string[]> {
     const entries: string[] = [];
+    const { scripts, clusterFork } = this.#options.boot;
     for (const script of paths) {
-      const path = resolveScript(script, this.#options.boot.scripts);
-      if (entries.length === 0) this.#becomeMain(path);
+      const path = resolveScript(script, scripts);
+      const exec = entries.length === 0 ? clusterFork?.exec : undefined;
+      // Named by the script that the configuration names; the other checks are the same.
+      const main = exec === undefined ? path : resolveScript(exec, exactly(exec));
+      if (entries.length === 0) this.#becomeMain(main, path);
       entries.push(path);
-      this.#apps.set(script, await this.#load(script, path, true));
+      this.#apps.set(script, await this.#load(script, main, true));
     }
     return entries;
   }
@@ -111,23 +90,71 @@ export class Apps {
     return this.#pending.get(script) ?? this.#loadLater(script);
   }
 
-  /** For the listen hook: what becomes of an http server that is about to listen. */
-  decide(server: Server, where: string): Decision {
-    if (this.#adopted.has(server) || this.#ownerOfNext() !== undefined) return 'adopt';
-    const script = this.#loading?.script ?? [...this.#apps.keys()].join(', ');
-    this.#options.log(NOTICE, errorLine(618, { script, where }));
+  /** For the listen hook: whether a server whose listen() is called is the app of a script. */
+  claim(server: Server, port: number | undefined): boolean {
+    const { listenPort } = this.#options.boot;
+    if (listenPort !== undefined && port !== listenPort) return false;
+    const script = this.#servers.scriptOf(server) ?? this.#ownerOfNext();
+    if (script !== undefined) this.#servers.claim(server, script);
+    return script !== undefined;
+  }
+
+  isClaimed(server: Server): boolean {
+    return this.#servers.has(server);
+  }
+
+  /** For the listen hook: the script that lets a server listen. */
+  scriptOf(server: NetServer): string | undefined {
+    return this.#servers.scriptOf(server) ?? this.#loading?.script;
+  }
+
+  /** A claimed server does not listen after all. */
+  release(server: Server): void {
+    this.#servers.release(server);
+  }
+
+  /** For the listen hook: what becomes of another http server. */
+  decide(place: Place): Decision {
+    const script = this.#scriptOfNow();
+    const where = describePlace(place);
+    if (this.#servers.isServedAt(place.port)) {
+      this.#options.log(INFO, errorLine(624, { script, where }));
+      return 'beside';
+    }
+    const { listenPort } = this.#options.boot;
+    const served =
+      listenPort === undefined ? 'the first one' : `the one on port ${String(listenPort)}`;
+    this.#loading?.elsewhere.push(where);
+    this.#options.log(NOTICE, errorLine(618, { script, where, served }));
     return 'real';
   }
 
-  /** For the listen hook: the server is ours from now on. */
-  adopt(server: Server): void {
-    const script = this.#ownerOfNext();
+  /** For the listen hook: a port may not be bound. */
+  deny(place: Place): void {
+    const details = { script: this.#scriptOfNow(), where: describePlace(place) };
+    this.#options.log(NOTICE, errorLine(625, details));
+  }
+
+  /** For the listen hook: a server is ours from now on. */
+  adopt(server: Server, port: number): void {
     this.#adopted.add(server);
-    if (this.#loading && !this.#loading.server) {
-      this.#loading.hear(server);
-    } else if (script !== undefined) {
-      this.#apps.set(script, { kind: 'server', server });
-    }
+    const script = this.#servers.listens(server, port);
+    if (script === undefined) return;
+    if (this.#loading?.script === script) this.#loading.hear(server);
+    else this.#takeOver(script, server);
+  }
+
+  /** For the listen hook. @returns the script whose app closes; undefined: it was none. */
+  close(server: Server): string | undefined {
+    this.#adopted.delete(server);
+    const script = this.#servers.close(server);
+    if (script !== undefined && this.#loading?.script === script) this.#loading.unhear();
+    return script;
+  }
+
+  /** The script's app listens, or is about to. */
+  isServed(script: string): boolean {
+    return this.#servers.serves(script);
   }
 
   /** The event loop has nothing left while an app is awaited. */
@@ -135,7 +162,9 @@ export class Apps {
     const loading = this.#loading;
     if (!loading) return;
     const { script, exports } = loading;
-    if (!exports) {
+    if (loading.elsewhere.length > 0) {
+      loading.end(this.#listensElsewhere(loading));
+    } else if (!exports) {
       const never = 'unknown, since its top-level await never ends';
       loading.end(new TsgiError(611, { script, exports: never }));
     } else if (exports.default !== undefined) {
@@ -145,11 +174,35 @@ export class Apps {
     }
   }
 
-  /** The script whose app a listen() would be now: one that loads, or a single one that exported. */
+  /** The script whose app a listen() would be now: one that loads, or that has lost its server. */
   #ownerOfNext(): string | undefined {
-    if (this.#loading) return this.#loading.server ? undefined : this.#loading.script;
-    if (this.#adopted.size > 0 || this.#apps.size !== 1) return undefined;
-    return [...this.#apps.keys()][0];
+    const loading = this.#loading?.script;
+    if (loading !== undefined) return this.#servers.serves(loading) ? undefined : loading;
+    const [script] = this.#apps.keys();
+    if (script !== undefined && this.#apps.size === 1) {
+      return this.#servers.serves(script) ? undefined : script;
+    }
+    const closed = this.#servers.closedOf(this.#apps.keys());
+    return closed.length === 1 ? closed[0] : undefined;
+  }
+
+  #scriptOfNow(): string {
+    return this.#loading?.script ?? [...this.#apps.keys()].join(', ');
+  }
+
+  /** A later listen(): the app that was found before is served no more. */
+  #takeOver(script: string, server: Server): void {
+    this.#apps.set(script, { kind: 'server', server });
+    try {
+      checkHandlers(server, script);
+    } catch (error) {
+      this.#options.log(ERROR, headline(error));
+    }
+  }
+
+  #listensElsewhere({ script, elsewhere }: Loading): TsgiError {
+    const { listenPort: port = 0 } = this.#options.boot;
+    return new TsgiError(623, { script, where: elsewhere.join(', '), port });
   }
 
   #unknownExport(script: string, exports: Exports): TsgiError {
@@ -182,46 +235,39 @@ export class Apps {
     return promise;
   }
 
-  #becomeMain(path: string): void {
-    process.argv[1] = path;
+  #becomeMain(main: string, path: string): void {
+    process.argv[1] = main;
     if (this.#options.boot.home === undefined) process.chdir(dirname(path));
   }
 
   async #load(script: string, path: string, isMain: boolean): Promise<App> {
     const runner = chooseRunner(path, this.#options.boot.forceTsx);
     if (runner === 'tsx') await this.#useTsx(script);
-    const heard = new Deferred();
-    const ended = new Deferred();
-    const loading: Loading = {
-      script,
-      runner,
-      exports: undefined,
-      server: undefined,
-      hear(server) {
-        loading.server = server;
-        heard.resolve();
-      },
-      end(error) {
-        if (loading.server) ended.resolve();
-        else ended.reject(error);
-      },
-    };
+    const loading = new LoadingScript(script, runner);
     this.#loading = loading;
     const timer = this.#limit(loading, isMain);
     try {
       const run = isMain ? runAsMain(path, runner) : this.#runOneOfMany(script, path, runner);
-      loading.exports = (await Promise.race([run, ended.promise])) ?? undefined;
+      loading.exports = await loading.orEnd(run);
       await turn();
-      if (!loading.server && loading.exports) {
-        const found = await Promise.race([findApp(loading.exports, script), ended.promise]);
-        if (found) return found;
-      }
-      if (!loading.server) await Promise.race([heard.promise, ended.promise]);
-      return { kind: 'server', server: serverOf(loading) };
+      const app = (await this.#found(loading)) ?? {
+        kind: 'server',
+        server: await loading.nextServer(),
+      };
+      if (app.kind === 'server') checkHandlers(app.server, script);
+      return app;
     } finally {
       clearTimeout(timer);
       this.#loading = undefined;
     }
+  }
+
+  /** @returns the app among the exports, unless a server listens. */
+  async #found(loading: LoadingScript): Promise<App | undefined> {
+    const { script, exports } = loading;
+    if (!exports || this.#servers.serves(script)) return undefined;
+    const app = await loading.orEnd(findApp(exports, script));
+    return app && !this.#servers.serves(script) ? app : undefined;
   }
 
   /** Ends the wait for an app at startup-timeout: of the process, or of a script loaded later. */
@@ -230,6 +276,10 @@ export class Apps {
     const { script } = loading;
     const onTimeout = (): void => {
       const exports = loading.exports ? describeExports(loading.exports) : STILL_EVALUATED;
+      if (loading.elsewhere.length > 0) {
+        loading.end(this.#listensElsewhere(loading));
+        return;
+      }
       loading.end(new TsgiError(612, { script, seconds: startupTimeoutMs / 1000, exports }));
     };
     return setTimeout(onTimeout, startupTimeoutMs - (isMain ? performance.now() : 0)).unref();

@@ -3,6 +3,7 @@
  * already comes first and is not this file's business.
  */
 import { createServer, Server, type RequestListener } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import { TsgiError } from '../errors.ts';
 import type { App } from '../http/app.ts';
 
@@ -30,11 +31,26 @@ function asShape(value: unknown): Shape | undefined {
   return isShape ? (value as Shape) : undefined;
 }
 
-/** `https.Server` is no subclass of `http.Server`; both keep what node:http set on them. */
+/** Of HTTP/2, plain or secure: Node exports no class that could be asked. */
+function isHttp2Server(value: unknown): boolean {
+  return value instanceof NetServer && isFunction((value as unknown as Shape)['updateSettings']);
+}
+
+/**
+ * `https.Server` is no subclass of `http.Server`; both keep what node:http set on them. Servers of
+ * HTTP/2 emit 'request' as well, where they fall back to HTTP/1.
+ */
 export function isHttpServer(value: unknown): value is Server {
   if (value instanceof Server) return true;
   const shape = asShape(value);
-  return shape !== undefined && 'httpAllowHalfOpen' in shape && isFunction(shape['listen']);
+  if (shape === undefined || !isFunction(shape['listen'])) return false;
+  return 'httpAllowHalfOpen' in shape || isHttp2Server(value);
+}
+
+/** @throws TsgiError 0622 if only streams of HTTP/2 are handled: there are none below Apache. */
+export function checkHandlers(server: Server, script: string): void {
+  if (!isHttp2Server(server) || server.listenerCount('request') > 0) return;
+  if (server.listenerCount('stream') > 0) throw new TsgiError(622, { script });
 }
 
 /** One line about a value, for people. */

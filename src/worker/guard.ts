@@ -1,7 +1,7 @@
 /** Tells the supervisor, once and in plain words, why an app could not be loaded. */
 import { errorLine, TsgiError } from '../errors.ts';
 import type { FailedMessage } from '../ipc/messages.ts';
-import type { Loading } from './apps.ts';
+import type { Loading } from './loading.ts';
 import { sendToSupervisor } from './control.ts';
 import { classifyFailure, isShownBetterByNode, stackOf } from './failure.ts';
 import { missingFeature } from './typescript.ts';
@@ -36,7 +36,7 @@ export class Guard {
   }
 
   /** The worker has to be started in another way; says so, and ends the process. */
-  restart(message: string, how: Pick<FailedMessage, 'needsTsx' | 'needsClusterWorker'>): never {
+  restart(message: string, how: Pick<FailedMessage, 'needsTsx' | 'clusterFork'>): never {
     this.#isArmed = false;
     sendToSupervisor({ type: 'failed', code: 615, message, ...how });
     process.exit(1);

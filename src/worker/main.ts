@@ -2,7 +2,9 @@
  * A worker: loads the app as the main module and serves it. The supervisor starts it with the
  * control socket as fd 3 and the slot's listening socket as fd 4 (docs/architecture.md).
  */
+import type { Server } from 'node:http';
 import { constants } from 'node:os';
+import { promisify } from 'node:util';
 import { errorLine } from '../errors.ts';
 import { Host } from '../http/host.ts';
 import { stampOfSync } from '../ipc/stamp.ts';
@@ -68,6 +70,12 @@ const events = announceWorker({
 });
 const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, events, log });
 
+/** What the environment says, if it is a port. */
+function plausiblePort(): number {
+  const port = Number(process.env['PORT']);
+  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : 80;
+}
+
 function drainable(): Drainable | undefined {
   const started = host;
   return (
@@ -102,23 +110,73 @@ process.on('beforeExit', () => {
   apps.onIdle();
 });
 
-hookListen({
-  decide: (server, where) => apps.decide(server, where),
-  onAdopted: (server) => {
-    apps.adopt(server);
-  },
-  onClose: (_server, finish) => {
-    announceLeave();
-    drain.onAppClose(boot.gracefulTimeoutMs, finish);
-  },
-  anyPort: Number(process.env['PORT']) || 80,
+/** Runs when what is to be done at once has been done: ticks, and what waits for promises. */
+function afterThisTurn(callback: () => void): void {
+  process.nextTick(() => {
+    queueMicrotask(() => {
+      process.nextTick(callback);
+    });
+  });
+}
+
+function leave(finish: () => void): void {
+  announceLeave();
+  drain.onAppClose(boot.gracefulTimeoutMs, finish);
+}
+
+/** The app has closed its server, and may end the process, or listen again, before this turn is over. */
+let isClosed = false;
+
+/** The app closes its server, to end, or to listen again at once. */
+function onClose(server: Server, finish: () => void): void {
+  const script = apps.close(server);
+  const isLoading = apps.loading?.script === script;
+  if (script === undefined || !host || isLoading) finish();
+  else if (host.inHand > 0 || drain.isDraining) leave(finish);
+  else {
+    isClosed = true;
+    finish();
+    afterThisTurn(() => {
+      isClosed = false;
+      if (!apps.isServed(script)) leave(() => undefined);
+    });
+  }
+}
+
+process.on('exit', () => {
+  if (isClosed) announceLeave();
 });
 
-if (boot.clusterWorker) becomeClusterWorker(boot.slot + 1);
+hookListen({
+  claim: (server, port) => apps.claim(server, port),
+  isClaimed: (server) => apps.isClaimed(server),
+  scriptOf: (server) => apps.scriptOf(server),
+  release: (server) => {
+    apps.release(server);
+  },
+  decide: (_server, place) => apps.decide(place),
+  onDenied: (_server, place) => {
+    apps.deny(place);
+  },
+  onAdopted: (server, port) => {
+    apps.adopt(server, port);
+  },
+  onClose,
+  closeConnections: (server) => host?.closeConnections(server),
+  bindShared: (address, port, onlyV6) => native.bindShared(address, port, onlyV6),
+  anyPort: plausiblePort(),
+});
+
+async function closeServers(): Promise<void> {
+  const listening = [...apps.adopted].filter((server) => server.listening);
+  await Promise.all(listening.map((server) => promisify(server.close.bind(server))()));
+}
+
+if (boot.clusterFork) becomeClusterWorker(boot.slot + 1, boot.clusterFork, closeServers);
 else {
-  interceptFork(() => {
+  interceptFork((clusterFork) => {
     const script = apps.loading?.script ?? process.argv[1] ?? '';
-    return guard.restart(errorLine(619, { script }), { needsClusterWorker: true });
+    return guard.restart(errorLine(619, { script }), { clusterFork });
   });
 }
 

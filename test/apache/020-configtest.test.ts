@@ -128,7 +128,7 @@ TSGIDaemonProcess all processes=2 concurrency=100 umask=0027 home=@ROOT@/apps \\
   node-args=--max-old-space-size=200 "env=A=b c" display-name=site-%{GROUP} listen-backlog=50 \\
   lang=C.UTF-8 locale=C.UTF-8 cpu-priority=5 no-new-privileges=on start=on-demand \\
   maximum-requests=500 jitter=20 restart-interval=24h inactivity-timeout=10m memory-limit=512M cpu-time-limit=1h \\
-  ready=message reload=all watch="lib/**/*.js tmp/restart" \\
+  listen=port:3000 ready=message reload=all watch="lib/**/*.js tmp/restart" \\
   queue-timeout=500ms request-timeout=0 startup-timeout=1m graceful-timeout=10 eviction-timeout=5s shutdown-timeout=2s \\
   deadlock-timeout=0
 TSGIScriptReloading Off

@@ -46,6 +46,61 @@ describe('system calls of the addon', () => {
     expect(flags & closeOnExecAndNonBlocking).to.equal(closeOnExecAndNonBlocking);
   });
 
+  it('bindShared binds a port that others share, of IPv4 and IPv6', async () => {
+    const found = await worker.run(async ({ native }) => {
+      const events = process.getBuiltinModule('node:events');
+      const { readFileSync, closeSync } = process.getBuiltinModule('node:fs');
+      const { createServer } = process.getBuiltinModule('node:net');
+      const free = createServer().listen(0, '127.0.0.1');
+      await events.once(free, 'listening');
+      const { port } = free.address() as { port: number };
+      const inUse = native.bindShared('127.0.0.1', port, false);
+      free.close();
+      await events.once(free, 'close');
+      const fds = ['127.0.0.1', '127.0.0.1', '::'].map((address) =>
+        native.bindShared(address, port, false),
+      );
+      const info = readFileSync(`/proc/self/fdinfo/${String(fds[0])}`, 'utf8');
+      const server = createServer().listen({ fd: fds[0] ?? -1 });
+      await events.once(server, 'listening');
+      const address = server.address();
+      server.close();
+      for (const fd of fds.slice(1)) if (fd >= 0) closeSync(fd);
+      return { inUse, fds, port, address, info };
+    });
+    expect(found.inUse).to.equal(-98); // EADDRINUSE
+    expect(found.fds[0]).to.be.greaterThan(2);
+    expect(found.fds[1]).to.be.greaterThan(2);
+    expect(found.fds[2]).to.satisfy((fd: number) => fd > 2 || fd === -97); // no IPv6 here
+    expect(found.address).to.deep.equal({
+      address: '127.0.0.1',
+      family: 'IPv4',
+      port: found.port,
+    });
+    const flags = parseInt(/flags:\s+(\d+)/.exec(found.info)?.[1] ?? '', 8);
+    expect(flags & 0o2004000).to.equal(0o2004000); // close-on-exec and non-blocking
+  });
+
+  it('bindShared says what is wrong with an address, and throws for arguments that are none', async () => {
+    const [name, foreign, thrown] = await worker.run(({ native }) => {
+      const untyped = native as unknown as { bindShared(...args: unknown[]): number };
+      const codes = [['::'], ['::', '80', false], ['::', 65536, false], [1, 2, 3]].map((args) => {
+        try {
+          return untyped.bindShared(...args);
+        } catch (error) {
+          return (error as NodeJS.ErrnoException).code;
+        }
+      });
+      return [
+        native.bindShared('localhost', 0, false),
+        native.bindShared('192.0.2.1', 0, false),
+        codes,
+      ] as const;
+    });
+    expect([name, foreign]).to.deep.equal([-22, -99]); // EINVAL, EADDRNOTAVAIL
+    expect(thrown).to.deep.equal(new Array(4).fill('ERR_INVALID_ARG_VALUE'));
+  });
+
   it('watchReadable tells that a connection waits, until it is stopped', async () => {
     await worker.run(({ native, kept }) => {
       kept['count'] = 0;

@@ -72,6 +72,7 @@ static void defaults(void)
     CHECK(options.env->nelts == 0 && options.node_args->nelts == 0);
     CHECK(strcmp(options.lang, "C.UTF-8") == 0);
     CHECK(options.ready == TSGI_READY_LISTEN);
+    CHECK(strcmp(options.listen, "first") == 0);
     CHECK(options.maximum_requests == TSGI_UNSET && options.jitter == 10);
     CHECK(options.memory_limit == TSGI_UNSET);
     CHECK(options.reload == TSGI_RELOAD_ROLLING && options.watch->nelts == 0);

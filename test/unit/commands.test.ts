@@ -63,6 +63,7 @@ describe('parseCommand', () => {
       'display-name=a %{GROUP}',
       'umask=0022',
       'script-reloading=on',
+      'listen=port:3000',
       'ready=message',
       'reload=all',
       'maximum-requests=500',
@@ -94,6 +95,7 @@ describe('parseCommand', () => {
         memory: 1024 ** 4,
         cpuMs: 1000,
       },
+      listenPort: 3000,
       ready: 'message',
       reload: 'all',
       watch: ['lib/**/*.js', 'tmp/restart'],
@@ -104,6 +106,13 @@ describe('parseCommand', () => {
   it('reads a group with the socket for questions about deaths', () => {
     expect(parse(['group', 'g', generation, secret], [9])).to.include({ inquestFd: 9 });
     expect(parse(['group', 'g', generation, secret])).to.include({ inquestFd: undefined });
+  });
+
+  it('takes listen=first as not given, and refuses what is neither', () => {
+    expect(groupOf('listen=first')).not.to.have.property('listenPort');
+    for (const value of ['port:', 'port:x', 'second']) {
+      expect(() => groupOf(`listen=${value}`)).to.throw(/TSGI0502: .*expected first or port:N/);
+    }
   });
 
   it('takes an empty value as not given', () => {

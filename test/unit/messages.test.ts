@@ -35,11 +35,22 @@ describe('messages between supervisor and worker', () => {
     '{"type":"log","level":8,"text":""}',
     '{"type":"log","level":3,"text":{}}',
     '{"type":"failed","code":1,"message":"","stack":1}',
+    '{"type":"failed","code":1,"message":"","clusterFork":true}',
+    '{"type":"failed","code":1,"message":"","clusterFork":{"args":[]}}',
+    '{"type":"failed","code":1,"message":"","clusterFork":{"args":[],"env":{"A":1}}}',
+    '{"type":"failed","code":1,"message":"","clusterFork":{"args":[1],"env":{}}}',
+    '{"type":"failed","code":1,"message":"","clusterFork":{"exec":1,"args":[],"env":{}}}',
   ]) {
     it(`from a worker are refused when they are ${line || 'empty'}`, () => {
       expect(() => parseToSupervisor(line)).to.throw();
     });
   }
+
+  it('from a worker tell whole what a cluster is to run', () => {
+    const clusterFork = { exec: '/srv/worker.js', args: ['--use', 'http'], env: { ROLE: 'web' } };
+    const failed = { type: 'failed', code: 615, message: '', clusterFork } as const;
+    expect(parseToSupervisor(encodeMessage(failed))).to.deep.equal(failed);
+  });
 
   it('from the supervisor are read by their type', () => {
     const drain = { type: 'drain', reason: 'reload', timeoutMs: 5 } as const;

@@ -77,6 +77,12 @@ describe('the environment of workers', () => {
     });
   });
 
+  it('has a port that an app can insist on: the one of listen=, else 80', () => {
+    expect(workerEnvironment({}, 'g', 'a', 0, [])).to.have.property('PORT', '80');
+    expect(workerEnvironment({}, 'g', 'a', 0, [], 3000)).to.have.property('PORT', '3000');
+    expect(workerEnvironment({ PORT: '5' }, 'g', 'a', 0, [], 3000)).to.have.property('PORT', '5');
+  });
+
   it('keeps tsx from a cache that it could not make private', () => {
     for (const [shared, nodeArgs] of [
       [{}, ['--import', 'x']],
