@@ -7,6 +7,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Server } from 'node:http';
 import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
 import { isFinishHeard, publishFinish, publishStart } from './diagnostics.ts';
+import * as endings from './endings.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -19,13 +20,6 @@ import { detachSignal, emitDrain, planOf } from './internals.ts';
 import type { HostedResponse } from './response.ts';
 import { headOf, isLatin1, isSentWithText, toWire } from './response.ts';
 import { isReadOn, RestOfBody } from './rest.ts';
-import {
-  closeResponse,
-  closeSocket,
-  failCallbacks,
-  finishBeforeRest,
-  onSocketError,
-} from './endings.ts';
 import { asSocket, openSocket, RequestSocket } from './socket.ts';
 import { endUnheard, isUnheard } from './unheard.ts';
 
@@ -76,7 +70,7 @@ export class NodeExchange extends Exchange {
   begin(): void {
     const { server, socket, res } = this;
     enterConnection(server);
-    socket.on('error', onSocketError);
+    socket.on('error', endings.onSocketError);
     if (server.timeout) asSocket(socket).setTimeout(server.timeout);
     if (!tellConnection(server, asSocket(socket))) return;
     publishStart(this);
@@ -183,7 +177,7 @@ export class NodeExchange extends Exchange {
     this.#isComplete = true;
     if (isReadOn(this)) {
       this.#rest = new RestOfBody(this);
-      if (this.waiting < HIGH_WATER) setImmediate(finishBeforeRest, this);
+      if (this.waiting < HIGH_WATER) setImmediate(endings.finishBeforeRest, this);
     } else this.#sendEnd(res);
   }
 
@@ -276,7 +270,7 @@ export class NodeExchange extends Exchange {
     if (this.#rest === undefined) this.#leaveRequest();
     detachSignal(req);
     if (socket._httpMessage === res) res.detachSocket(asSocket(socket));
-    process.nextTick(closeResponse, this);
+    process.nextTick(endings.closeResponse, this);
     for (const callback of this.#finishes.splice(0)) callback();
   }
 
@@ -308,14 +302,14 @@ export class NodeExchange extends Exchange {
       this.fail(712, { reason: error === null ? 'it gave no reason' : reasonOf(error) });
       this.abortSignal();
     }
-    process.nextTick(closeSocket, this, error !== null);
+    process.nextTick(endings.closeSocket, this, error !== null);
   }
 
   /** socketOnClose() of _http_server.js, and the 'close' of which it is a listener. */
   closed(hadError: boolean): void {
     if (this.#phase !== 'finished') {
       this.req.destroy(connectionReset());
-      failCallbacks(this.#writes.splice(0), this.#finishes.splice(0));
+      endings.failCallbacks(this.#writes.splice(0), this.#finishes.splice(0));
     }
     leaveConnection(this.server);
     this.socket.emit('close', hadError);
