@@ -36,13 +36,22 @@ static void lease_begin(tsgi_lease_t *lease, tsgi_slots_t *slots, int slot,
     lease->slot = slot;
     lease->connection = connection;
     lease->is_admitted = 1;
+    lease->is_counted = 1;
     tsgi_load_add(slots, slot);
+}
+
+void tsgi_lease_uncount(tsgi_lease_t *lease)
+{
+    if (lease->is_counted) {
+        lease->is_counted = 0;
+        tsgi_load_sub(lease->slots, lease->slot);
+    }
 }
 
 void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now)
 {
     tsgi_pool_t *pool = slot_pool(lease->slots, lease->slot);
-    tsgi_load_sub(lease->slots, lease->slot);
+    tsgi_lease_uncount(lease);
     tsgi_pool_note_sign(pool, now);
     tsgi_pool_give(pool, lease->connection, now);
     lease->connection = NULL;
@@ -51,7 +60,7 @@ void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now)
 void tsgi_lease_drop(tsgi_lease_t *lease)
 {
     if (lease->connection != NULL) {
-        tsgi_load_sub(lease->slots, lease->slot);
+        tsgi_lease_uncount(lease);
         tsgi_connection_close(lease->connection);
         lease->connection = NULL;
     }
@@ -212,7 +221,7 @@ static tsgi_connection_t *open_pending(request_rec *r, tsgi_slots_t *slots, int 
 /* A new connection to a slot that is known to speak: its HELLO is a turn of the
  * worker's loop away. */
 static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                      int slot, tsgi_lease_t *lease)
+                      int slot, int patience_ms, tsgi_lease_t *lease)
 {
     struct pollfd fds[2];
     answer_t answer;
@@ -224,7 +233,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
         return 0;
     }
     fds[0] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
-    (void)tsgi_client_wait(client, fds, 1, GREETING_PATIENCE_MS, 0);
+    (void)tsgi_client_wait(client, fds, 1, patience_ms, 0);
     switch (greet(r, slots, slot, connection, &answer)) {
     case TSGI_GREETING_HELLO:
         tsgi_pool_note_sign(slot_pool(slots, slot), tsgi_clock_now());
@@ -593,7 +602,7 @@ static int choose(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
         return 1;
     }
     if (choice->alive >= 0 && !is_ready_best &&
-        take_alive(r, client, slots, choice->alive, lease)) {
+        take_alive(r, client, slots, choice->alive, GREETING_PATIENCE_MS, lease)) {
         return 1;
     }
     return choice->ready >= 0 && take_ready(slots, choice->ready, lease);
