@@ -8,6 +8,8 @@
 /* A live worker greets within a turn of its loop. After this long another one with an
  * idle connection gets the request, though it has more in hand. */
 #define GREETING_PATIENCE_MS 10
+/* The same for one that has what the client needs. */
+#define PREFERRED_PATIENCE_MS 1000
 /* A worker with requests in hand that has said nothing for so long may be stopped, or its loop
  * blocked: it gets another one only on a connection that it greets now. */
 #define SILENCE (250 * 1000)
@@ -246,6 +248,29 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     default:
         return 0;
     }
+}
+
+/*
+ * The worker that the client had before, though it has more in hand than others, or is busy for a
+ * moment; not if it is known to be away, or has just refused or ended.
+ */
+static int take_preferred(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
+                          apr_time_t now, tsgi_lease_t *lease)
+{
+    const int slot = lease->preferred;
+    if (slot < 0) {
+        return 0;
+    }
+    const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, slot), now);
+    if (hints.is_penalised) {
+        return 0;
+    }
+    if (hints.ready > 0 && !is_doubtful(slots, slot, hints.served_at, now)) {
+        return take_ready(slots, slot, lease) ||
+               take_alive(r, client, slots, slot, PREFERRED_PATIENCE_MS, lease);
+    }
+    return (hints.ready > 0 || hints.is_alive || hints.served_at == 0) &&
+           take_alive(r, client, slots, slot, PREFERRED_PATIENCE_MS, lease);
 }
 
 /* Lets silent slots become candidates again, though others can serve: asks them now
@@ -627,6 +652,9 @@ int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *sl
     lease->connection = NULL;
     if (slots->nslots > 1 && choice.ready >= 0) {
         probe_silent(r, slots, now);
+    }
+    if (take_preferred(r, client, slots, now, lease)) {
+        return !is_new || may_stay(lease, error);
     }
     if (is_direct && choose(r, client, slots, &choice, lease)) {
         return !is_new || may_stay(lease, error);

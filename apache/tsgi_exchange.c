@@ -3,6 +3,7 @@
 #include "tsgi_inquest.h"
 #include "tsgi_pump.h"
 #include "tsgi_relay.h"
+#include "tsgi_sticky.h"
 
 #include "apr_strings.h"
 
@@ -218,6 +219,8 @@ int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
     tsgi_client_init(&x->client, r);
     tsgi_body_init(&x->body, r, &x->head.request);
     tsgi_reply_init(&x->reply, r);
+    x->is_sticky = x->slots->generation->sticky && x->slots->nslots > 1;
+    x->lease.preferred = x->is_sticky ? tsgi_sticky_slot(r, x->slots) : -1;
 
     tsgi_step_t step = TSGI_STEP_FAIL;
     if (!tsgi_body_prefetch(&x->body)) {

@@ -95,6 +95,7 @@ struct tsgi_generation_t {
     apr_int64_t request_timeout; /**< 0 = none */
     apr_int64_t concurrency;     /**< of one worker */
     apr_int64_t queue_size;      /**< requests of one application group */
+    int sticky;                  /**< clients come back to their worker */
     tsgi_places_t places;        /**< of threads of Apache: apache-threads */
     tsgi_refusals_t refused;     /**< child only */
     uid_t uid;                   /**< the workers' */

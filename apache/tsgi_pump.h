@@ -63,6 +63,7 @@ typedef struct {
     int resends, stale;
     int deaths;        /* workers that ended with the request before they began it */
     unsigned dead_pid; /* the last of them */
+    int is_sticky;     /* clients come back to their worker */
     int is_taken_back; /* from a worker that gave no sign: once per request */
 
     /* One attempt. */
