@@ -8,9 +8,11 @@
 #include "tsgi_pump.h"
 
 #include "apr_portable.h"
+#include "apr_strings.h"
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_ssl.h"
+#include "mod_core.h"
 #include "util_filter.h"
 
 #include <errno.h>
@@ -25,10 +27,41 @@
 
 /* ---- the beginning ------------------------------------------------------------------ */
 
+static int send_field(void *data, const char *name, const char *value)
+{
+    apr_bucket_brigade *bb = data;
+    return apr_brigade_printf(bb, NULL, NULL, "%s: %s\r\n", name, value) == APR_SUCCESS;
+}
+
+/* 200 to a CONNECT: a head that nothing but the tunnel follows. On the wire it is a 101. */
+static void send_connected(request_rec *r)
+{
+    conn_rec *c = r->connection;
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, c->bucket_alloc);
+
+    r->status = HTTP_OK;
+    if (r->status_line != NULL) { /* "101 reason" */
+        r->status_line = apr_pstrcat(r->pool, "200", r->status_line + 3, NULL);
+    }
+    apr_table_unset(r->headers_out, "Content-Length");
+    apr_table_unset(r->headers_out, "Upgrade");
+    ap_basic_http_header(r, bb);
+    apr_table_do(send_field, bb, r->headers_out, NULL);
+    (void)apr_brigade_puts(bb, NULL, NULL, CRLF);
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(c->bucket_alloc));
+    (void)ap_pass_brigade(c->output_filters,
+                          bb); /* who cannot be written to is aborted */
+    apr_brigade_destroy(bb);
+}
+
 static void send_head(request_rec *r)
 {
     apr_table_t *headers = r->headers_out;
 
+    if (r->method_number == M_CONNECT) {
+        send_connected(r);
+        return;
+    }
 
     apr_table_setn(headers, "Connection", "Upgrade");
     r->headers_out = apr_table_copy(r->pool, headers);
