@@ -246,7 +246,7 @@ static void place_script(tsgi_check_t *check, const place_t *place, tsgi_group_t
         app->start = (tsgi_start_t)group->options.start;
     }
     tsgi_check_add_item(check, group,
-                        app->pattern ? TSGI_PROBE_DIRECTORY : TSGI_PROBE_FILE,
+                        app->pattern ? TSGI_PROBE_DIRECTORY : TSGI_PROBE_SCRIPT,
                         app->pattern ? "directory of scripts " : "script ", script,
                         alias->file, alias->line);
 }

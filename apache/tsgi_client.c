@@ -5,9 +5,12 @@
 #include "http_core.h"
 
 #include <errno.h>
+#include <stdint.h>
+#include <time.h>
 
 /* How often c->aborted is looked at where no socket can be polled. */
-#define GONE_TICK_MS 200
+#define GONE_TICK (200 * MS)
+#define MS INT64_C(1000)
 
 void tsgi_client_init(tsgi_client_t *client, request_rec *r)
 {
@@ -23,28 +26,33 @@ void tsgi_client_init(tsgi_client_t *client, request_rec *r)
     }
 }
 
-static int poll_retry(struct pollfd *fds, nfds_t n, int timeout_ms)
+static int poll_retry(struct pollfd *fds, nfds_t n, int64_t timeout_us)
 {
-    const int rc = poll(fds, n, timeout_ms);
+    const struct timespec timeout = {.tv_sec = timeout_us / (1000 * MS),
+                                     .tv_nsec = timeout_us % (1000 * MS) * 1000};
+    const int rc = ppoll(fds, n, &timeout, NULL);
     if (rc < 0 && errno == EINTR) {
         return 0; /* callers compute the time that is left and come again */
     }
     return rc;
 }
 
-/* How soon input is tried again: at once while the client uploads, rarely when it
- * rests. */
-static int input_tick(tsgi_client_t *client)
+/*
+ * How soon input is tried again, in µs: almost at once while the client uploads, since what it may
+ * send ahead is 64 KiB at first, and each round trip takes a tick; rarely when it rests.
+ */
+static int64_t input_tick(tsgi_client_t *client)
 {
     const int n = client->silent_ticks++;
-    return n < 16 ? 1 : n < 32 ? 5 : 20;
+    return n < 40 ? 50 : n < 56 ? MS : n < 72 ? 5 * MS : 20 * MS;
 }
 
 static tsgi_wait_t wait_by_ticks(tsgi_client_t *client, struct pollfd *fds, nfds_t n,
                                  int timeout_ms, int want_input)
 {
-    const int longest = want_input ? input_tick(client) : GONE_TICK_MS;
-    const int tick = timeout_ms < longest ? timeout_ms : longest;
+    const int64_t longest = want_input ? input_tick(client) : GONE_TICK;
+    const int64_t left = (int64_t)timeout_ms * MS;
+    const int64_t tick = left < longest ? left : longest;
     const int rc = poll_retry(fds, n, tick);
     if (client->c->aborted) {
         return TSGI_WAIT_GONE;
@@ -66,7 +74,7 @@ tsgi_wait_t tsgi_client_wait(tsgi_client_t *client, struct pollfd *fds, nfds_t n
     own->fd = client->fd;
     own->events = (short)(POLLRDHUP | (want_input ? POLLIN : 0));
     own->revents = 0;
-    const int rc = poll_retry(fds, n + 1, timeout_ms);
+    const int rc = poll_retry(fds, n + 1, (int64_t)timeout_ms * MS);
     if (rc <= 0) {
         return rc < 0 ? TSGI_WAIT_READY : TSGI_WAIT_TIMEOUT;
     }

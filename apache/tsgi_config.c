@@ -93,6 +93,8 @@ void *tsgi_config_merge_dir(apr_pool_t *p, void *basev, void *addv)
     MERGE(process_group);
     MERGE(application_group);
     MERGE(restrict_process);
+    MERGE(sendfile_paths);
+    MERGE(static_dir);
     conf->pass_authorization = add->pass_authorization != TSGI_PASS_INHERIT
                                    ? add->pass_authorization
                                    : base->pass_authorization;
@@ -243,6 +245,7 @@ typedef struct {
     const char *process_group;
     const char *application_group;
     apr_int64_t pass_authorization;
+    apr_int64_t mount;
 } alias_options_t;
 
 static const char *check_process_group_option(apr_pool_t *p, const char *value)
@@ -258,6 +261,8 @@ static const tsgi_option_row_t alias_rows[] = {
      NULL, NULL, NULL, check_application_group, "The application group inside it."},
     {"pass-authorization", TSGI_OPTION_ENUM, offsetof(alias_options_t, pass_authorization), 0, 0,
      NULL, NULL, "off|on|auto", NULL, "Whether the app gets the Authorization header."},
+    {"mount", TSGI_OPTION_ENUM, offsetof(alias_options_t, mount), 0, 0, "strip", NULL,
+     "strip|keep", NULL, "Whether the app sees URLs without or with the mount point."},
     {NULL, TSGI_OPTION_INT, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };
 /* clang-format on */
@@ -351,6 +356,7 @@ static const char *parse_alias(cmd_parms *cmd, tsgi_alias_t *alias, const char *
     alias->process_group = parsed.process_group;
     alias->application_group = parsed.application_group;
     alias->pass_authorization = pass_of_choice(parsed.pass_authorization);
+    alias->keeps_mount = parsed.mount == 1;
     return error;
 }
 
@@ -534,6 +540,85 @@ static const char *set_upgrade_passing(cmd_parms *cmd, void *dir, const char *ar
         args);
 }
 
+/* As httpd does for a DocumentRoot: it may be made later, so nothing is refused. */
+static void warn_of_missing(cmd_parms *cmd, const char *id, const char *path)
+{
+    const int is_last_reading =
+        ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_CONFIG ||
+        ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST;
+    if (is_last_reading && !ap_is_directory(cmd->temp_pool, path)) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, NULL,
+                     "%s%s: there is no directory %s (line %d of %s)", id, cmd->cmd->name,
+                     path, cmd->directive->line_num, cmd->directive->filename);
+    }
+}
+
+/* The absolute path of a directory, without slashes at its end; NULL: it cannot be one. */
+static const char *directory_path(cmd_parms *cmd, const char *word)
+{
+    char *path = word[0] != '\0' ? ap_server_root_relative(cmd->pool, word) : NULL;
+    for (size_t n = path != NULL ? strlen(path) : 0; n > 1 && path[n - 1] == '/'; n--) {
+        path[n - 1] = '\0';
+    }
+    return path;
+}
+
+static const char *set_sendfile_path(cmd_parms *cmd, void *dir, const char *args)
+{
+    apr_array_header_t *words = split(cmd, args, 1, 0);
+    apr_array_header_t *paths = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    const int is_none = words != NULL && words->nelts == 1 &&
+                        strcasecmp(APR_ARRAY_IDX(words, 0, const char *), "none") == 0;
+    int is_bad = words == NULL;
+    /* At a restart: what cannot be read allows nothing. */
+    ((tsgi_dir_conf_t *)dir)->sendfile_paths = paths;
+    for (int i = 0; !is_bad && !is_none && i < words->nelts; i++) {
+        const char *word = APR_ARRAY_IDX(words, i, const char *);
+        const char *path = directory_path(cmd, word);
+        is_bad = path == NULL || strcasecmp(word, "none") == 0 ||
+                 strcasecmp(word, "on") == 0 || strcasecmp(word, "off") == 0;
+        if (!is_bad) {
+            warn_of_missing(cmd, TSGI_LOGNO(0025), path);
+            APR_ARRAY_PUSH(paths, const char *) = path;
+        }
+    }
+    if (!is_bad) {
+        return NULL;
+    }
+    apr_array_clear(paths);
+    return refuse(cmd,
+                  TSGI_LOGNO(0025) "TSGISendfilePath: expected directories, or None, but "
+                                   "\"%s\" came",
+                  args);
+}
+
+static const char *set_static(cmd_parms *cmd, void *dir, const char *args)
+{
+    tsgi_dir_conf_t *conf = dir;
+    const char *word = single(cmd, args);
+    /* URLs are looked at before directories and files are known. */
+    const char *error = ap_check_cmd_context(cmd, NOT_IN_DIRECTORY | NOT_IN_FILES);
+    if (error != NULL) {
+        return refuse(cmd, TSGI_LOGNO(0026) "%s", error);
+    }
+    /* At a restart: what cannot be read serves nothing. */
+    conf->static_dir = "";
+    if (word != NULL && strcasecmp(word, "off") == 0) {
+        return NULL;
+    }
+    const char *path =
+        word != NULL && strcasecmp(word, "on") != 0 ? directory_path(cmd, word) : NULL;
+    if (path == NULL) {
+        return refuse(
+            cmd,
+            TSGI_LOGNO(0026) "TSGIStatic: expected a directory, or Off, but \"%s\" came",
+            args);
+    }
+    warn_of_missing(cmd, TSGI_LOGNO(0026), path);
+    conf->static_dir = path;
+    return NULL;
+}
+
 static const char *set_runtime_dir(cmd_parms *cmd, void *dir, const char *args)
 {
     const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
@@ -582,6 +667,13 @@ const command_rec tsgi_commands[] = {
     AP_INIT_RAW_ARGS("TSGIUpgradePassing", set_upgrade_passing, NULL, RSRC_CONF,
                      "Whether a plain client that changes to another protocol is handed "
                      "over to the worker: On or Off."),
+    AP_INIT_RAW_ARGS(
+        "TSGISendfilePath", set_sendfile_path, NULL, EVERYWHERE,
+        "The directories whose files apps may have sent by X-Sendfile: paths, "
+        "or None."),
+    AP_INIT_RAW_ARGS("TSGIStatic", set_static, NULL, EVERYWHERE,
+                     "The directory whose files are served before the app is asked: a "
+                     "path, or Off."),
     AP_INIT_RAW_ARGS("TSGIRuntimeDir", set_runtime_dir, NULL, RSRC_CONF,
                      "The directory where sockets are made."),
     {NULL}};

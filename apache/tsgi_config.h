@@ -129,6 +129,7 @@ typedef struct {
     const char *process_group;     /**< alias option or NULL */
     const char *application_group; /**< alias option or NULL, as written */
     tsgi_pass_t pass_authorization;
+    int keeps_mount; /**< mount=keep: the app sees the URL whole */
     /** where it is defined; virtual hosts may inherit it from there */
     server_rec *server;
     const char *file;
@@ -171,6 +172,9 @@ typedef struct {
     const char *application_group;
     tsgi_pass_t pass_authorization;
     apr_array_header_t *restrict_process;
+    /** TSGISendfilePath: const char *, absolute directories; empty: none; NULL: unset */
+    apr_array_header_t *sendfile_paths;
+    const char *static_dir; /**< TSGIStatic: absolute; "" = Off; NULL = unset */
 } tsgi_dir_conf_t;
 
 /** Settings of the whole httpd: runtime directory and the groups by name. Userdata on pconf. */
@@ -214,7 +218,8 @@ int tsgi_config_announce(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 /** Where a request goes. Lives in r->pool. */
 typedef struct {
     const tsgi_alias_t *alias;
-    const char *mount; /**< the part of r->uri that the alias matched; "" at the root */
+    /** the part of r->uri that the alias matched; "" at the root and with mount=keep */
+    const char *mount;
     const char *path_info; /**< decoded, the rest of r->uri; "" or begins with "/" */
     /** bytes of the raw request target that the mount covers */
     apr_uint32_t mount_length;

@@ -78,6 +78,12 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_UPGRADE] = {
         0, APLOG_INFO, 0,
         TSGI_LOGNO(0221) "the worker, or the app, has left an upgraded connection"},
+    [TSGI_FAIL_FILE] = {
+        HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, 0,
+        TSGI_LOGNO(0222) "the file of the app's X-Sendfile may not be sent"},
+    [TSGI_FAIL_NO_FILE] = {
+        HTTP_NOT_FOUND, APLOG_INFO, 0,
+        TSGI_LOGNO(0223) "the file of the app's X-Sendfile is not there"},
     [TSGI_FAIL_LENGTH] = {
         HTTP_BAD_GATEWAY, APLOG_ERR, 0,
         TSGI_LOGNO(0184) "the response body is shorter than its Content-Length"},
@@ -101,9 +107,9 @@ static const struct {
     apr_uint16_t code;
     int status;
 } abort_statuses[] = {
-    {601, HTTP_NOT_FOUND},        {602, HTTP_FORBIDDEN}, {603, HTTP_FORBIDDEN},
-    {604, HTTP_FORBIDDEN},        {605, HTTP_FORBIDDEN}, {606, HTTP_FORBIDDEN},
-    {730, HTTP_GATEWAY_TIME_OUT},
+    {601, HTTP_NOT_FOUND}, {602, HTTP_FORBIDDEN},        {603, HTTP_FORBIDDEN},
+    {604, HTTP_FORBIDDEN}, {605, HTTP_FORBIDDEN},        {606, HTTP_FORBIDDEN},
+    {628, HTTP_NOT_FOUND}, {730, HTTP_GATEWAY_TIME_OUT},
 };
 
 static int abort_status(unsigned code, int otherwise)

@@ -31,6 +31,8 @@ typedef enum {
     TSGI_FAIL_OUTPUT,      /**< an output filter failed; it has answered itself */
     TSGI_FAIL_PASS,        /**< the client could not be handed over to the worker */
     TSGI_FAIL_UPGRADE, /**< an upgraded connection's worker, or its socket, has ended */
+    TSGI_FAIL_FILE,    /**< the app's X-Sendfile names what may not be sent */
+    TSGI_FAIL_NO_FILE, /**< … what is not there */
     TSGI_FAIL_LENGTH,  /**< the response body is shorter than its Content-Length */
     TSGI_FAIL_FULL,    /**< as many requests wait for a worker as queue-size allows */
     TSGI_FAIL_RELAYS,  /**< as many upgraded connections are relayed as may be */

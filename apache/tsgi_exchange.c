@@ -3,6 +3,7 @@
 #include "tsgi_inquest.h"
 #include "tsgi_pump.h"
 #include "tsgi_relay.h"
+#include "tsgi_sendfile.h"
 #include "tsgi_sticky.h"
 
 #include "apr_strings.h"
@@ -137,6 +138,17 @@ static void leave_client(tsgi_exchange_t *x)
     }
 }
 
+/* The app has named a file; Apache's own hands send it. */
+static tsgi_step_t finish_with_file(tsgi_exchange_t *x, int is_body_left)
+{
+    apr_file_t *file = NULL;
+    if (!tsgi_sendfile_open(x->r, x->route->group, x->reply.file, &file, &x->error)) {
+        return TSGI_STEP_FAIL;
+    }
+    const apr_status_t rv = tsgi_reply_send_file(&x->reply, file, is_body_left);
+    return rv == APR_SUCCESS ? TSGI_STEP_DONE : tsgi_pump_fail_output(x, rv);
+}
+
 static tsgi_step_t finish_done(tsgi_exchange_t *x)
 {
     const int is_body_left = !x->is_body_sent;
@@ -146,6 +158,9 @@ static tsgi_step_t finish_done(tsgi_exchange_t *x)
     if (is_upgraded(x)) {
         leave_client(x);
         return TSGI_STEP_DONE;
+    }
+    if (x->reply.file != NULL) {
+        return finish_with_file(x, is_body_left);
     }
     if (!tsgi_reply_is_complete(&x->reply)) {
         x->error.kind = TSGI_FAIL_LENGTH;

@@ -6,6 +6,7 @@
  */
 #include "tsgi_config.h"
 #include "tsgi_resolve.h"
+#include "tsgi_static.h"
 #include "tsgi_target.h"
 
 #include "apr_strings.h"
@@ -13,6 +14,9 @@
 #include "http_log.h"
 
 #include <string.h>
+
+/* Need not be there. */
+#define PACKAGE_FILE "index.js"
 
 typedef struct {
     const char *uri; /* r->uri when it was found: mount_length counts in it */
@@ -126,6 +130,22 @@ static int find_alias(request_rec *r, match_t *match)
     return DECLINED;
 }
 
+/*
+ * The file whose access rules count. A directory that an alias names is an app, to which httpd is to add no
+ * slash and no path info: a file in it stands for it. What is found here spares the directory walk its
+ * own look.
+ */
+static void name_file(request_rec *r, const match_t *match)
+{
+    r->filename = apr_pstrdup(r->pool, match->script);
+    if (match->alias->script_root == NULL &&
+        apr_stat(&r->finfo, r->filename, APR_FINFO_MIN, r->pool) == APR_SUCCESS &&
+        r->finfo.filetype == APR_DIR) {
+        r->filename = apr_pstrcat(r->pool, match->script, "/" PACKAGE_FILE, NULL);
+        memset(&r->finfo, 0, sizeof(r->finfo));
+    }
+}
+
 int tsgi_map_translate(request_rec *r)
 {
     match_t match;
@@ -138,7 +158,10 @@ int tsgi_map_translate(request_rec *r)
     if (status != OK) {
         return status;
     }
-    r->filename = apr_pstrdup(r->pool, match.script);
+    if (match.alias->error == NULL && tsgi_static_translate(r, match.path_info) == OK) {
+        return OK;
+    }
+    name_file(r, &match);
     r->path_info = match.walked ? NULL : apr_pstrdup(r->pool, match.path_info);
     r->handler = TSGI_HANDLER;
     apr_table_setn(r->notes, "alias-forced-type", TSGI_HANDLER);
@@ -191,6 +214,11 @@ static int is_same_script(const request_rec *r, const match_t *match)
         return 0;
     }
     const size_t length = strlen(r->filename);
+    const size_t script_length = strlen(match->script);
+    if (strncmp(match->script, r->filename, script_length) == 0 &&
+        strcmp(r->filename + script_length, "/" PACKAGE_FILE) == 0) {
+        return match->alias->script_root == NULL;
+    }
     return strncmp(match->script, r->filename, length) == 0 &&
            (match->script[length] == '\0' ||
             (match->walked && match->script[length] == '/'));
@@ -238,6 +266,10 @@ static int set_script(request_rec *r, const match_t *match, tsgi_route_t *route)
             rest = 0;
         }
         mount_length -= rest;
+    }
+    if (alias->keeps_mount) {
+        mount_length = 0;
+        route->path_info = r->uri;
     }
     route->mount = apr_pstrmemdup(r->pool, r->uri, mount_length);
     return OK;

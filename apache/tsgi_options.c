@@ -4,7 +4,9 @@
 #include "apr_lib.h"
 #include "apr_strings.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -41,13 +43,28 @@ static int is_port(const char *text)
            apr_atoi64(text) <= 65535;
 }
 
-/* "[host:]port" */
+/* An address that no other machine reaches. */
+static int is_loopback(const char *host)
+{
+    struct in_addr address;
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+        strcmp(host, "[::1]") == 0) {
+        return 1;
+    }
+    return inet_pton(AF_INET, host, &address) == 1 &&
+           ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* "[host:]port". Whoever reaches an inspector runs what he likes, and is asked for no password. */
 static const char *check_inspect(apr_pool_t *p, const char *value)
 {
     const char *colon = strrchr(value, ':');
-    if (colon == value || strpbrk(value, " \t,/") != NULL ||
-        !is_port(colon != NULL ? colon + 1 : value)) {
-        return "a port or host:port, such as 9229 or 127.0.0.1:9229";
+    const char *port = colon != NULL ? colon + 1 : value;
+    if (!is_port(port) ||
+        (colon != NULL &&
+         !is_loopback(apr_pstrmemdup(p, value, (apr_size_t)(colon - value))))) {
+        return "a port, or host:port with an address of this machine alone, such as 9229 "
+               "or 127.0.0.1:9229";
     }
     return NULL;
 }
@@ -208,7 +225,7 @@ const tsgi_option_row_t tsgi_group_options[] = {
     {"limit-processes", TSGI_OPTION_INT, AT(limit_processes), 16, 4194304, NULL, "processes", NULL,
      NULL, "The most processes and threads of the user. Default: inherited."},
     {"inspect", TSGI_OPTION_STRING, AT(inspect), 0, 0, NULL, NULL, NULL, check_inspect,
-     "Opens node's inspector at this port or host:port. For development only."},
+     "Opens node's inspector at this port of the loopback. For development only."},
     {"connect-timeout", TSGI_OPTION_DURATION, AT(connect_timeout), 1, 24 * HOUR, "15s", NULL, NULL,
      NULL, "How long to try while a worker's backlog is full."},
     {"queue-timeout", TSGI_OPTION_DURATION, AT(queue_timeout), 1, 24 * HOUR, "45s", NULL, NULL,

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Launchers that choose among versions answer for the one that they start. */
+#define ABOUT_ITSELF "`${process.version} ${process.pid} ${process.execPath}`"
+
 /* Fds of the child; the report closes itself when node is executed. */
 #define REPORT_FD 3
 #define FIRST_FREE_FD 10
@@ -27,6 +31,7 @@ typedef enum {
     ERROR, /* stat() or open(): detail = errno */
     NOT_REGULAR,
     NOT_DIRECTORY,
+    NO_ENTRY,
     FOREIGN, /* detail = uid of the owner */
     WORLD_WRITABLE,
     NOT_ASSUMED,  /* detail = step of tsgi_identity_assume() */
@@ -46,7 +51,7 @@ typedef struct {
     const tsgi_identity_t *identity;
     const char *node;
     const apr_array_header_t *items;
-    char *argv[3];
+    char *argv[4];
     char *envp[4];
     pid_t parent;
     int report, out, err;
@@ -121,11 +126,38 @@ static void look_at_directory(int index, const char *path)
     }
 }
 
-static void look_at_file(int index, const char *path, uid_t uid)
+/* A directory stands for the package in it; which file that leads to is for node to find. */
+static void look_at_package(int index, const char *path)
 {
+    static const char *const names[] = {"package.json", "index.js", "index.ts"};
+    int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int error = directory < 0 ? errno : ENOENT;
+    int found = 0;
+    for (size_t i = 0; directory >= 0 && !found && i < sizeof(names) / sizeof(names[0]);
+         i++) {
+        found = faccessat(directory, names[i], R_OK, 0) == 0;
+        if (!found && errno != ENOENT) {
+            error = errno;
+        }
+    }
+    if (directory >= 0) {
+        close(directory);
+    }
+    if (!found) {
+        report(index, directory >= 0 && error == ENOENT ? NO_ENTRY : ERROR, error);
+    }
+}
+
+static void look_at_file(int index, const tsgi_probe_item_t *item, uid_t uid)
+{
+    const char *path = item->path;
     struct stat info;
     if (stat(path, &info) != 0) {
         report(index, ERROR, errno);
+        return;
+    }
+    if (S_ISDIR(info.st_mode) && item->kind == TSGI_PROBE_SCRIPT) {
+        look_at_package(index, path);
         return;
     }
     if (!S_ISREG(
@@ -161,7 +193,7 @@ static void run_child(const child_t *child)
             look_at_directory(i, item->path);
         }
         else {
-            look_at_file(i, item->path, child->identity->uid);
+            look_at_file(i, item, child->identity->uid);
         }
     }
     if (child->node == NULL) {
@@ -275,13 +307,14 @@ static const char *describe_error(apr_pool_t *p, const tsgi_probe_item_t *item, 
     case ENOENT:
     case ENOTDIR:
         return apr_psprintf(p, "there is no such %s; correct the path or put it there",
-                            item->kind == TSGI_PROBE_FILE ? "file" : "directory");
+                            item->kind == TSGI_PROBE_DIRECTORY ? "directory" : "file");
     case EACCES:
         return apr_psprintf(
             p,
             "user %s may not %s it; change the owner or mode of it or of the "
             "directories above it (`namei -l %s` shows them)",
-            identity->name, item->kind == TSGI_PROBE_FILE ? "read" : "enter", item->path);
+            identity->name, item->kind == TSGI_PROBE_DIRECTORY ? "enter" : "read",
+            item->path);
     default:
         return apr_psprintf(p, "it cannot be opened: %s",
                             apr_strerror(error, text, sizeof(text)));
@@ -298,6 +331,10 @@ static const char *describe(apr_pool_t *p, const tsgi_probe_item_t *item,
         return "expected a regular file, but it is none";
     case NOT_DIRECTORY:
         return "expected a directory, but it is none";
+    case NO_ENTRY:
+        return "expected a regular file, or a directory with a package.json or an "
+               "index.js; "
+               "it is a directory without them: name the file itself";
     case FOREIGN:
         return apr_psprintf(
             p,
@@ -337,10 +374,19 @@ static const char *describe_exec(apr_pool_t *p, const char *node, int error,
     }
 }
 
-/* "v22.3.0\n" and nothing else. */
-static int parse_version(const char *text, long *major, long *minor)
+/* What node says of itself, see ABOUT_ITSELF. */
+typedef struct {
+    long major, minor;
+    const char *version;
+    pid_t pid;        /* 0 if it did not say it */
+    const char *path; /* of the binary that really runs */
+} answer_t;
+
+/* "v22.3.0", and nothing behind the last number. */
+static int parse_version(const char *text, answer_t *answer)
 {
     long numbers[3];
+    answer->version = text;
     if (*text++ != 'v') {
         return 0;
     }
@@ -355,9 +401,20 @@ static int parse_version(const char *text, long *major, long *minor)
         }
         text = i < 2 ? end + 1 : end;
     }
-    *major = numbers[0];
-    *minor = numbers[1];
-    return *text == '\0' || strcmp(text, "\n") == 0;
+    answer->major = numbers[0];
+    answer->minor = numbers[1];
+    return *text == '\0';
+}
+
+/* The version, its pid and its path, separated by blanks. Old ones, and what is none, say less. */
+static int parse_answer(char *text, answer_t *answer)
+{
+    char *last = NULL;
+    const char *version = apr_strtok(text, " ", &last);
+    const char *pid = apr_strtok(NULL, " ", &last);
+    answer->pid = pid != NULL ? (pid_t)apr_atoi64(pid) : 0;
+    answer->path = last != NULL ? last : "";
+    return version != NULL && parse_version(version, answer);
 }
 
 static const char *text_of(apr_pool_t *p, const stream_t *stream)
@@ -369,37 +426,49 @@ static const char *text_of(apr_pool_t *p, const stream_t *stream)
     return ap_escape_logitem(p, apr_pstrmemdup(p, stream->data, length));
 }
 
-static const char *describe_node(apr_pool_t *p, const char *node, const stream_t *streams,
-                                 int ended, int status)
+static const char *describe_silence(apr_pool_t *p, const char *node,
+                                    const stream_t *streams, int status)
 {
-    long major = 0, minor = 0;
-    const stream_t *output = &streams[OUTPUT];
+    return apr_psprintf(p,
+                        "expected %s to answer with a version such as v22.12.0, "
+                        "but it %s %d after \"%s%s%s\"; name the binary of Node.js with "
+                        "TSGINode or node=",
+                        node, WIFEXITED(status) ? "exited with status" : "died of signal",
+                        WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+                        text_of(p, &streams[OUTPUT]),
+                        streams[ERRORS].length > 0 ? " " : "",
+                        text_of(p, &streams[ERRORS]));
+}
+
+static const char *describe_node(apr_pool_t *p, const char *node, pid_t pid,
+                                 const stream_t *streams, int ended, int status)
+{
+    answer_t answer;
     if (!ended) {
-        return apr_psprintf(
-            p,
-            "`%s --version` did not end within %d seconds; expected the binary "
-            "of Node.js",
-            node, TSGI_PROBE_SECONDS);
+        return apr_psprintf(p,
+                            "%s did not tell its version within %d seconds; expected the "
+                            "binary of Node.js",
+                            node, TSGI_PROBE_SECONDS);
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 ||
-        !parse_version(apr_pstrmemdup(p, output->data, output->length), &major, &minor)) {
-        return apr_psprintf(
-            p,
-            "expected `%s --version` to answer with a version such as v22.12.0, "
-            "but it %s %d after \"%s%s%s\"; name the binary of Node.js with "
-            "TSGINode or node=",
-            node, WIFEXITED(status) ? "exited with status" : "died of signal",
-            WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-            text_of(p, output), streams[ERRORS].length > 0 ? " " : "",
-            text_of(p, &streams[ERRORS]));
+        !parse_answer(apr_pstrdup(p, text_of(p, &streams[OUTPUT])), &answer)) {
+        return describe_silence(p, node, streams, status);
     }
-    if (major < TSGI_PROBE_NODE_MAJOR ||
-        (major == TSGI_PROBE_NODE_MAJOR && minor < TSGI_PROBE_NODE_MINOR)) {
+    if (answer.major < TSGI_PROBE_NODE_MAJOR ||
+        (answer.major == TSGI_PROBE_NODE_MAJOR && answer.minor < TSGI_PROBE_NODE_MINOR)) {
         return apr_psprintf(
             p,
             "%s is %s, but v%d.%d.0 or newer is needed; install a newer Node.js "
             "and name its binary with TSGINode or node=",
-            node, text_of(p, output), TSGI_PROBE_NODE_MAJOR, TSGI_PROBE_NODE_MINOR);
+            node, answer.version, TSGI_PROBE_NODE_MAJOR, TSGI_PROBE_NODE_MINOR);
+    }
+    if (answer.pid != pid) {
+        return apr_psprintf(
+            p,
+            "%s is not Node.js itself but starts it as another process, so workers "
+            "could be neither watched nor stopped; name the binary%s%s with TSGINode or "
+            "node=",
+            node, answer.path[0] != '\0' ? " " : "", answer.path);
     }
     return NULL;
 }
@@ -433,7 +502,8 @@ static void close_ends(int fds[STREAMS][2], int end)
 static void fill_child(apr_pool_t *p, child_t *child, int fds[STREAMS][2])
 {
     child->argv[0] = apr_pstrdup(p, child->node != NULL ? child->node : "");
-    child->argv[1] = apr_pstrdup(p, "--version");
+    child->argv[1] = apr_pstrdup(p, "-p");
+    child->argv[2] = apr_pstrdup(p, ABOUT_ITSELF);
     child->envp[0] = apr_pstrdup(p, "PATH=/usr/local/bin:/usr/bin:/bin");
     child->envp[1] = apr_pstrcat(p, "HOME=", child->identity->home, NULL);
     child->envp[2] = apr_pstrdup(p, "LANG=C.UTF-8");
@@ -474,7 +544,7 @@ static const char *take_reports(apr_pool_t *p, const child_t *child,
 static const char *watch_child(apr_pool_t *p, const child_t *child, pid_t pid,
                                int fds[STREAMS][2], const char **node_problem)
 {
-    char output[65], errors[257];
+    char output[PATH_MAX + 64], errors[257];
     int status = 0;
     apr_time_t deadline = tsgi_clock_now() + apr_time_from_sec(TSGI_PROBE_SECONDS);
     /* Each item is reported at most once, the child itself once; one more to see the end. */
@@ -492,7 +562,8 @@ static const char *watch_child(apr_pool_t *p, const child_t *child, pid_t pid,
     int ended = reap(pid, deadline, &status);
     const char *failure = take_reports(p, child, &streams[REPORTS], node_problem);
     if (failure == NULL && *node_problem == NULL && child->node != NULL) {
-        *node_problem = describe_node(p, child->node, streams, complete && ended, status);
+        *node_problem =
+            describe_node(p, child->node, pid, streams, complete && ended, status);
     }
     return failure;
 }

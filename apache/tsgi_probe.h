@@ -17,6 +17,7 @@
 
 typedef enum {
     TSGI_PROBE_FILE, /**< regular, readable, of root or the user, not writable for everybody */
+    TSGI_PROBE_SCRIPT,   /**< the same, or a directory that holds a package */
     TSGI_PROBE_DIRECTORY /**< a directory that the user may enter */
 } tsgi_probe_kind_t;
 
@@ -31,7 +32,7 @@ typedef struct {
 } tsgi_probe_item_t;
 
 /**
- * Forks a process that becomes the identity, looks at the items and executes `node --version`.
+ * Forks a process that becomes the identity, looks at the items and executes node, which tells its version.
  * @param node absolute path, or NULL if only the items are in question
  * @param items of tsgi_probe_item_t *; their `problem` is set
  * @param node_problem NULL or an English sentence with the remedy

@@ -273,7 +273,7 @@ static void build_strings(request_rec *r, const tsgi_route_t *route, tsgi_str_t 
     s[TSGI_S_URI] = str(route->target);
     s[TSGI_S_PROTOCOL] = str(r->protocol);
     s[TSGI_S_SCHEME] = str(ap_http_scheme(r));
-    s[TSGI_S_SCRIPT] = str(r->filename);
+    s[TSGI_S_SCRIPT] = str(route->script);
     s[TSGI_S_SCRIPT_NAME] = str(route->mount);
     s[TSGI_S_PATH_INFO] = str(route->path_info);
     s[TSGI_S_QUERY] = str(r->args);

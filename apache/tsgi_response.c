@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_response.h"
 
+#include "apr_date.h"
 #include "apr_strings.h"
 #include "http_core.h"
 #include "http_protocol.h"
@@ -44,7 +45,8 @@ typedef enum {
     HEADER_SET,  /* at most one */
     HEADER_DROP, /* hop-by-hop, or httpd's own */
     HEADER_TYPE,
-    HEADER_LENGTH
+    HEADER_LENGTH,
+    HEADER_FILE /* for this server, not for the client */
 } treatment_t;
 
 /* The switch by length spares most names any comparison. */
@@ -62,6 +64,9 @@ static treatment_t treatment_of(const tsgi_str_t *name)
     case 8:
         return NAME_IS("Location") ? HEADER_SET : HEADER_PASS;
     case 10:
+        if (NAME_IS("X-Sendfile")) {
+            return HEADER_FILE;
+        }
         return NAME_IS("Connection") || NAME_IS("Keep-Alive") ? HEADER_DROP : HEADER_PASS;
     case 12:
         return NAME_IS("Content-Type") ? HEADER_TYPE : HEADER_PASS;
@@ -118,6 +123,12 @@ static const char *set_header(tsgi_reply_t *reply, const tsgi_field_t *field)
     }
     const char *value = apr_pstrmemdup(r->pool, field->value.data, field->value.len);
     switch (treatment) {
+    case HEADER_FILE:
+        if (reply->file != NULL) {
+            return "two X-Sendfile headers";
+        }
+        reply->file = value;
+        break;
     case HEADER_TYPE:
         if (!is_clean(value)) {
             /* As a header field it is found by httpd like every other one: a 500. */
@@ -178,6 +189,21 @@ static void keep_ranges(request_rec *r)
     }
 }
 
+/*
+ * Compressors would hold events back, or send each as a block of its own. mod_deflate and mod_brotli
+ * look at these when they see the response; so they do when mod_filter calls them.
+ */
+static void spare_events(request_rec *r)
+{
+    static const char events[] = "text/event-stream";
+    const size_t n = sizeof(events) - 1;
+    if (r->content_type != NULL && ap_cstr_casecmpn(r->content_type, events, n) == 0 &&
+        strchr("; \t", r->content_type[n]) != NULL) {
+        apr_table_setn(r->subprocess_env, "no-gzip", "1");
+        apr_table_setn(r->subprocess_env, "no-brotli", "1");
+    }
+}
+
 /* What httpd thought of the script's file says nothing about the response. */
 static void forget_file(request_rec *r)
 {
@@ -209,12 +235,22 @@ const char *tsgi_reply_begin(tsgi_reply_t *reply, const uint8_t *payload, size_t
             return why;
         }
     }
+    if (AP_STATUS_IS_HEADER_ONLY(r->status) || r->status == HTTP_SWITCHING_PROTOCOLS) {
+        reply->file = NULL; /* there is no body whose place it could take */
+    }
     reply->is_bodiless = r->header_only || AP_STATUS_IS_HEADER_ONLY(r->status);
+    reply->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    spare_events(r);
+    if (reply->file != NULL) {
+        /* Length and ranges are the file's; nothing leaves before it is known to be there. */
+        reply->is_bodiless = 1;
+        reply->length = -1;
+        return NULL;
+    }
     if (reply->length >= 0) {
         ap_set_content_length(r, reply->length);
     }
     keep_ranges(r);
-    reply->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     reply->is_dirty = 1;
     return NULL;
 }
@@ -233,6 +269,7 @@ void tsgi_reply_reset(tsgi_reply_t *reply)
     r->clength = 0;
     r->status = reply->original_status;
     r->status_line = NULL;
+    reply->file = NULL;
     reply->is_head_set = 0;
 }
 
@@ -462,6 +499,46 @@ apr_status_t tsgi_reply_end(tsgi_reply_t *reply, int with_flush)
     }
     insert(reply, apr_bucket_eos_create(alloc));
     return pass(reply);
+}
+
+/* What the app has said about the file holds; else httpd says it. */
+static void set_validators(request_rec *r, apr_file_t *file)
+{
+    const char *modified = apr_table_get(r->headers_out, "Last-Modified");
+    if (modified != NULL) {
+        r->mtime = apr_date_parse_http(modified); /* what conditions are compared with */
+    }
+    else {
+        ap_update_mtime(r, r->finfo.mtime);
+        ap_set_last_modified(r);
+    }
+    if (apr_table_get(r->headers_out, "ETag") == NULL) {
+        ap_set_etag_fd(r, file);
+    }
+}
+
+apr_status_t tsgi_reply_send_file(tsgi_reply_t *reply, apr_file_t *file, int with_flush)
+{
+    request_rec *r = reply->r;
+    int status = OK;
+
+    set_validators(r, file);
+    ap_set_accept_ranges(r);
+    ap_set_content_length(r, r->finfo.size);
+    if (r->status == HTTP_OK && r->method_number == M_GET) {
+        status = ap_meets_conditions(r);
+    }
+    if (status != OK) {
+        r->status = status;
+        r->status_line = NULL;
+    }
+    else {
+        apr_bucket *bucket =
+            apr_brigade_insert_file(reply->bb, file, 0, r->finfo.size, r->pool);
+        /* The app may shorten the file: a mapping would then be the death of this child. */
+        (void)apr_bucket_file_enable_mmap(bucket, 0);
+    }
+    return tsgi_reply_end(reply, with_flush);
 }
 
 void tsgi_reply_truncate(tsgi_reply_t *reply)

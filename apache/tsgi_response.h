@@ -23,7 +23,8 @@ typedef struct {
     apr_off_t length;    /**< Content-Length of the app, −1 = none */
     apr_off_t received;  /**< body bytes taken so far */
     apr_size_t held;     /**< of them in bb */
-    int is_bodiless;     /**< HEAD, 204, 304: body bytes are dropped */
+    int is_bodiless;     /**< HEAD, 204, 304, a file: body bytes are dropped */
+    const char *file;    /**< value of the app's X-Sendfile; NULL = none */
     int is_head_set;     /**< the app's head is in r */
     int is_passed;       /**< something, hence the head, has been passed to the filters */
     int is_dirty;        /**< something has not been flushed */
@@ -66,6 +67,11 @@ int tsgi_reply_is_overfull(const tsgi_reply_t *reply);
  * to its end.
  */
 apr_status_t tsgi_reply_end(tsgi_reply_t *reply, int with_flush);
+/**
+ * The response is this file, r->finfo is about it; with_flush as above. Conditions, ranges and what
+ * the app has not said about it itself (Last-Modified, ETag) are httpd's.
+ */
+apr_status_t tsgi_reply_send_file(tsgi_reply_t *reply, apr_file_t *file, int with_flush);
 /** Ends the response so that the client sees that something is missing. */
 void tsgi_reply_truncate(tsgi_reply_t *reply);
 /** Forgets the app's head; only before anything was passed. */

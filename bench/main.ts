@@ -3,7 +3,7 @@
  *
  * Measures mod_tsgi and what it is compared with side by side in one run, on loopback, and says which goals are
  * reached. NAME is a load or a contender, or CONTENDER/LOAD; `*` stands for anything. docs/performance.md tells
- * more. `npm run bench -- memory` and `-- websockets` are benchmarks of their own.
+ * more. `npm run bench -- memory`, `-- streams` and `-- websockets` are benchmarks of their own.
  */
 import { copyFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
@@ -131,9 +131,9 @@ async function bench(args: readonly string[]): Promise<void> {
 
 const [first, ...rest] = process.argv.slice(2);
 endInOrder();
-if (first === 'memory' || first === 'websockets') {
+if (['memory', 'streams', 'websockets'].includes(first ?? '')) {
   process.argv.splice(2, process.argv.length, ...rest);
-  await import(`./${first}.ts`);
+  await import(`./${String(first)}.ts`);
 } else {
   try {
     await bench(process.argv.slice(2));

@@ -3,6 +3,7 @@
  * needs it imports this file. See native/README.md for the C++ side.
  */
 import { createRequire } from 'node:module';
+import { errorLine } from './errors.ts';
 
 export * from './events.ts';
 
@@ -193,6 +194,8 @@ export interface NativeAddon {
   closeOnExec(fd: number): void;
   /** PR_SET_PDEATHSIG; @returns false if the parent is not `expectedParent` (it has gone already). */
   setParentDeathSignal(signal: number, expectedParent: number): boolean;
+  /** SIG_IGN, until somebody in this process handles it. What spawn() starts has it by default again. */
+  ignoreSignal(signal: number): void;
   /** napi_fatal_exception: as if thrown on the loop ('uncaughtException', exit 1 …). */
   fatalException(error: unknown): void;
   /**
@@ -230,4 +233,16 @@ export interface NativeAddon {
   writePacket(fd: number, packet: Uint8Array): number;
 }
 
-export const native = createRequire(__filename)('./tsgi.node') as NativeAddon;
+function load(): NativeAddon {
+  try {
+    return createRequire(__filename)('./tsgi.node') as NativeAddon;
+  } catch (error) {
+    const isForbidden =
+      error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED';
+    if (!isForbidden) throw error;
+    console.error(errorLine(629));
+    process.exit(1);
+  }
+}
+
+export const native = load();

@@ -4,6 +4,7 @@
  * two files, so they meet at a symbol that both know.
  */
 import { EventEmitter } from 'node:events';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 /** Told with `drain`. */
 export interface DrainInfo {
@@ -44,31 +45,36 @@ const place = globalThis as { [KEY]?: Hosted };
 export function announceWorker(facts: WorkerFacts): Events {
   const events: Events = new EventEmitter();
   place[KEY] = { ...facts, events };
+  setEnvironmentData(String(KEY), { ...facts });
   return events;
 }
 
 const silent: Events = new EventEmitter();
 const eventsOf = (): Events => place[KEY]?.events ?? silent;
 
+/** In a thread of the app's own: the facts of its process. Undefined under `node app.js`. */
+const factsOf = (): WorkerFacts | undefined =>
+  place[KEY] ?? (getEnvironmentData(String(KEY)) as WorkerFacts | undefined);
+
 /** The worker that the app runs in. */
 export const tsgi = {
   /** Apache serves this process; false under `node app.js`. */
   get isHosted(): boolean {
-    return place[KEY] !== undefined;
+    return factsOf() !== undefined;
   },
   get processGroup(): string | undefined {
-    return place[KEY]?.processGroup;
+    return factsOf()?.processGroup;
   },
   get applicationGroup(): string | undefined {
-    return place[KEY]?.applicationGroup;
+    return factsOf()?.applicationGroup;
   },
   get workerIndex(): number {
-    return place[KEY]?.workerIndex ?? 0;
+    return factsOf()?.workerIndex ?? 0;
   },
   get workers(): number {
-    return place[KEY]?.workers ?? 1;
+    return factsOf()?.workers ?? 1;
   },
-  /** Calls `listener` at each such event. What it throws is an uncaught error of the app. */
+  /** Calls `listener` at each such event, in the main thread. What it throws is an uncaught error of the app. */
   on<E extends keyof TsgiEvents>(event: E, listener: (...args: TsgiEvents[E]) => void): void {
     eventsOf().on(event, listener as never);
   },

@@ -47,7 +47,7 @@ export interface ErrorLog {
 /** CGI variables (RFC 3875). Those with a `?` are absent when there is nothing to tell. */
 export interface CgiVariables {
   REQUEST_METHOD: string;
-  /** Mount point of the application, decoded; `''` at the root. */
+  /** Mount point of the application, decoded; `''` at the root and with `mount=keep`. */
   SCRIPT_NAME: string;
   /** Path below the mount point, decoded. */
   PATH_INFO: string;
@@ -112,7 +112,7 @@ export interface TsgiRequestFacts {
   readonly processGroup: string;
   readonly applicationGroup: string;
   readonly requestId: string;
-  /** Mount point, decoded; `''` at the root. `req.url` is what comes after it. */
+  /** Mount point, decoded; `''` at the root and with `mount=keep`. `req.url` is what comes after it. */
   readonly scriptName: string;
   readonly pathInfo: string;
   readonly scriptFilename: string;

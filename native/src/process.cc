@@ -46,6 +46,19 @@ static void CloseOnExec(const Napi::CallbackInfo &info)
     }
 }
 
+static void IgnoreSignal(const Napi::CallbackInfo &info)
+{
+    int32_t number;
+    if (!ReadInteger(info, 0, "ignoreSignal: signal", 1, 64, &number)) {
+        return;
+    }
+    struct sigaction action = {};
+    action.sa_handler = SIG_IGN;
+    if (sigaction(number, &action, nullptr) != 0) {
+        ThrowErrno(info.Env(), errno, "sigaction");
+    }
+}
+
 static Napi::Value SetParentDeathSignal(const Napi::CallbackInfo &info)
 {
     int32_t signal, parent;
@@ -188,6 +201,7 @@ void DefineProcess(Napi::Env env, Napi::Object exports)
 {
     Define(env, exports, "closeOnExec", CloseOnExec);
     Define(env, exports, "setParentDeathSignal", SetParentDeathSignal);
+    Define(env, exports, "ignoreSignal", IgnoreSignal);
     Define(env, exports, "fatalException", FatalException);
     Define(env, exports, "refuseAll", RefuseAll);
     Define(env, exports, "acceptPeer", AcceptPeer);

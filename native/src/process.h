@@ -2,7 +2,7 @@
 /**
  * @file process.h
  * System calls that Node does not offer, as plain functions of the addon: closeOnExec,
- * setParentDeathSignal, fatalException, refuseAll, acceptPeer, writePacket. Contracts:
+ * setParentDeathSignal, ignoreSignal, fatalException, refuseAll, acceptPeer, writePacket. Contracts:
  * src/native.ts.
  */
 #ifndef TSGI_PROCESS_H

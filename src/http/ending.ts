@@ -55,14 +55,3 @@ export function endUnheard({ req, res, socket }: Ending): void {
   const { _readableState, _writableState } = internalsOf(socket);
   for (const over of [state, _readableState, _writableState]) markClosed(over);
 }
-
-/** emitCloseNT() of _http_server.js. The socket has served its one request. */
-export function closeResponse(exchange: Ending): void {
-  const { res } = exchange;
-  if (!res._closed) {
-    res.destroyed = true;
-    res._closed = true;
-    res.emit('close');
-  }
-  exchange.socket.destroy();
-}

@@ -49,6 +49,8 @@ const VARIABLE_INTS = 4;
 // eslint-disable-next-line no-control-regex -- the question is exactly whether all is ASCII
 const NOT_ASCII = /[^\x00-\x7f]/;
 
+const ESCAPED_SLASH = /^%2f/i;
+
 function intAt(events: Int32Array, index: number): number {
   return events[index] ?? 0;
 }
@@ -144,7 +146,14 @@ export class Head {
     const uri = this.string(S_URI);
     if (this.mountLength === 0) return uri === '' ? '/' : uri;
     const rest = uri.slice(this.mountLength);
-    return rest.startsWith('/') ? rest : `/${rest}`;
+    if (rest.startsWith('/')) return rest;
+    // Of /app?x the path is empty; with AllowEncodedSlashes the slash behind /app may be an escape.
+    return `/${ESCAPED_SLASH.test(rest) ? rest.slice(3) : rest}`;
+  }
+
+  /** The mount point as the client wrote it. '' at the root, and with mount=keep. */
+  get mountPoint(): string {
+    return this.mountLength === 0 ? '' : this.string(S_URI).slice(0, this.mountLength);
   }
 
   /** How many variables Apache sent. */

@@ -9,7 +9,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Exchange } from './exchange.ts';
-import { S_METHOD } from './head.ts';
+import { S_METHOD, S_URI } from './head.ts';
 import type { RequestInternals, ServerPlan } from './internals.ts';
 import type { NodeExchange } from './request.ts';
 import type { HostedResponse } from './response.ts';
@@ -41,6 +41,11 @@ export function makeRequest(exchange: RequestSource, plan: ServerPlan): HostedRe
   req.httpVersion = head.minor === 1 ? '1.1' : '1.0';
   req.joinDuplicateHeaders = plan.joinDuplicateHeaders;
   req.url = head.url;
+  if (head.mountLength > 0) {
+    // By these Express, Fastify, connect and polka know that they are mounted, and where.
+    req.originalUrl = head.string(S_URI);
+    req.baseUrl = head.mountPoint;
+  }
   req.upgrade = false;
   const { rawHeaders } = head;
   const most = server.maxHeadersCount;

@@ -39,6 +39,9 @@ export interface ResponseInternals extends ServerResponse, Emitting {
 export interface RequestInternals extends IncomingMessage, Emitting {
   joinDuplicateHeaders: boolean;
   upgrade: boolean | null;
+  /** As of a request that a router of Express has handed to a mounted app. */
+  originalUrl?: string;
+  baseUrl?: string;
   _consuming: boolean;
   _dumped: boolean;
   _readableState: EndState & {

@@ -3,10 +3,12 @@
  * through the hooks of response.ts, and ends both as resOnFinish() and socketOnClose() of
  * _http_server.js do.
  */
+import { AsyncResource } from 'node:async_hooks';
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
 import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
-import { closeResponse, endUnheard, isUnheard } from './ending.ts';
+import { closeResponse, closeSocket, onSocketError } from './closing.ts';
+import { endUnheard, isUnheard } from './ending.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -35,8 +37,6 @@ type Phase =
   /** All of it has left. */
   | 'finished';
 
-const noop = (): void => undefined;
-
 export class NodeExchange extends Exchange {
   readonly server: Server;
   readonly socket: RequestSocket;
@@ -54,6 +54,8 @@ export class NodeExchange extends Exchange {
   #writes: WriteCallback[] = [];
   /** Callbacks that wait for the end: Node's onFinish among them. */
   #finishes: WriteCallback[] = [];
+  /** Where end() was called: there 'finish' comes, as with Node, and sees the same AsyncLocalStorage. */
+  #ender: AsyncResource | undefined;
   #handwritten: Handwritten | undefined;
 
   constructor(host: HostContext, id: number, head: Head, server: Server) {
@@ -117,7 +119,10 @@ export class NodeExchange extends Exchange {
     encoding: BufferEncoding | null | undefined,
     callback: WriteCallback | null | undefined,
   ): boolean {
-    if (this.isEnding && callback) this.#finishes.push(callback);
+    if (this.isEnding && callback) {
+      this.#finishes.push(callback);
+      if (res._eventsCount > 0) this.#ender ??= new AsyncResource('TSGIRESPONSE');
+    }
     if (!this.isOpen || this.#isComplete || this.socket.destroyed) return false;
     this.socket.touch();
     this.#transmit(res, toWire(data, encoding), isLatin1(encoding));
@@ -210,8 +215,9 @@ export class NodeExchange extends Exchange {
     this.#writes = [];
     this.#handwritten?.unblock();
     // An app that wrote its response by hand has left `res` as it was: only its closing is left.
-    if (res.writableEnded && !this.socket.destroyed) this.#responseFinished();
-    else this.socket.destroy();
+    if (!res.writableEnded || this.socket.destroyed) this.socket.destroy();
+    else if (this.#ender) this.#ender.runInAsyncScope(this.#responseFinished, this);
+    else this.#responseFinished();
   }
 
   override finishQuietly(): boolean {
@@ -329,15 +335,4 @@ export class NodeExchange extends Exchange {
     }
     return waiting;
   }
-}
-
-/** As socketOnError() of _http_server.js; nobody else need listen. */
-function onSocketError(this: RequestSocket, error: Error): void {
-  this.removeListener('error', onSocketError);
-  if (this.listenerCount('error') === 0) this.on('error', noop);
-  this.exchange.server.emit('clientError', error, asSocket(this));
-}
-
-function closeSocket(exchange: NodeExchange, hadError: boolean): void {
-  exchange.closed(hadError);
 }

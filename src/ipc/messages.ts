@@ -46,6 +46,8 @@ export interface BootMessage {
   readonly title: string;
   /** Absolute path; the working directory. Undefined: the directory of the (first) script. */
   readonly home?: string;
+  /** Undefined: Node's inspector stays closed. */
+  readonly inspector?: InspectorAddress;
   /** TypeScript entries go through tsx even where Node strips types itself. */
   readonly forceTsx: boolean;
   /** The app is to be a worker of a cluster: what its entry has asked for with its first fork(). */
@@ -60,6 +62,11 @@ export interface ClusterFork {
   readonly args: readonly string[];
   /** Further variables of its environment. */
   readonly env: Readonly<Record<string, string>>;
+}
+
+export interface InspectorAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Which files a worker may run: exact paths, or regular files below literal roots. */
@@ -96,10 +103,13 @@ export interface FailedMessage {
   readonly clusterFork?: ClusterFork;
 }
 
-/** Worker → supervisor: a script of a pattern is about to be loaded. */
+/**
+ * Worker → supervisor: a file is about to be loaded that the configuration does not name: a script of a
+ * pattern, or what a directory that it names leads to.
+ */
 export interface LoadedMessage {
   readonly type: 'loaded';
-  /** Its path as Apache made it. */
+  /** Its path as Apache, or the package, has it. */
   readonly script: string;
   /** How the file is now. */
   readonly stamp: Stamp;

@@ -5,8 +5,11 @@ import { realpath, stat } from 'node:fs/promises';
 /** What a file is known by; empty where it is not there. */
 export type Stamp = string;
 
-function format({ dev, ino, size, mtimeNs }: BigIntStats, path: string): Stamp {
-  return [dev, ino, size, mtimeNs, path].map(String).join(' ');
+/** A directory's own size and time tell that something in it came or went, not that it is another one. */
+function format(stats: BigIntStats, path: string): Stamp {
+  const { dev, ino, size, mtimeNs } = stats;
+  const contents = stats.isDirectory() ? [] : [size, mtimeNs];
+  return [dev, ino, ...contents, path].map(String).join(' ');
 }
 
 /** @returns the file's device, inode, size and time, and where it really lies. */
@@ -21,7 +24,7 @@ export async function stampOf(path: string): Promise<Stamp> {
 /** The same, for a file that is about to be loaded. */
 export function stampOfSync(path: string): Stamp {
   try {
-    return format(statSync(path, { bigint: true }), realpathSync(path));
+    return format(statSync(path, { bigint: true }), realpathSync.native(path));
   } catch {
     return '';
   }

@@ -30,6 +30,9 @@ const LOOKS_LIKE_ERROR = /^((Uncaught )?[\w.]*(Error|Exception)\b.*|FATAL ERROR)
 /** Frames and headings of the stacks that Node prints when it aborts. */
 const IS_STACK = /^\s*(at |\d+: 0x|-----|$)/;
 
+/** A frame in code of the app, not of Node itself. */
+const IS_FRAME = /^\s+at (?!.*\(?node:)(.*:\d+:\d+\)?)$/;
+
 /** How a process ended: `exit status 1`, `signal SIGKILL`. */
 export function describeExit(status: number | null, signal: string | null): string {
   return signal === null ? `exit status ${String(status)}` : `signal ${signal}`;
@@ -37,13 +40,15 @@ export function describeExit(status: number | null, signal: string | null): stri
 
 /**
  * @returns the line of a worker's stderr that most likely names the cause: the last that begins
- * like an error of Node's, else the last that says anything and belongs to no stack.
+ * like an error of Node's, with the place in the app from which it came, else the last that says
+ * anything and belongs to no stack.
  */
 export function findCause(lines: readonly string[]): string | undefined {
-  return (
-    lines.findLast((line) => LOOKS_LIKE_ERROR.test(line)) ??
-    lines.findLast((line) => !IS_STACK.test(line))
-  );
+  const at = lines.findLastIndex((line) => LOOKS_LIKE_ERROR.test(line));
+  const cause = lines[at];
+  if (cause === undefined) return lines.findLast((line) => !IS_STACK.test(line));
+  const frame = lines.slice(at + 1).find((line) => IS_FRAME.test(line));
+  return frame === undefined ? cause : `${cause} ${frame.trim()}`;
 }
 
 /** It ended as a process does that wants to, or was asked to. */

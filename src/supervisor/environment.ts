@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 // eslint-disable-next-line n/no-unsupported-features/node-builtins -- stable in effect since 20.12
 import { parseEnv } from 'node:util';
-import { TsgiError } from '../errors.ts';
+import { isAbsolute } from 'node:path';
+import { errorLine, TsgiError } from '../errors.ts';
+import { whyUnsafe } from '../private-directory.ts';
 import type { GroupOptions } from './commands.ts';
 
 export type Environment = Readonly<Record<string, string>>;
@@ -14,6 +16,9 @@ const INHERITED = ['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LC_ALL',
  * A port for apps that insist on one. It is never bound: a listen() on it is served by Apache.
  */
 const PLAUSIBLE_PORT = 80;
+
+/** Apps and packages that look at nothing else run as they do for their users, not as for their authors. */
+const USUAL_ENVIRONMENT = 'production';
 
 /**
  * What all workers of a group share. Reads env-file= each time, as the group's user.
@@ -53,7 +58,23 @@ function readEnvFile(
 }
 
 /**
- * What one worker adds. An app's own settings of PORT and of tsx stand.
+ * Node runs what it finds in NODE_COMPILE_CACHE, so the directory has to be the user's alone. Makes it
+ * if it is not there; without such a one the variable is left out.
+ */
+export function withPrivateCompileCache(
+  environment: Environment,
+  onUnsafe: (text: string) => void,
+): Environment {
+  const { NODE_COMPILE_CACHE: directory = '', ...rest } = environment;
+  if (directory === '') return environment;
+  const reason = isAbsolute(directory) ? whyUnsafe(directory) : 'is no absolute path';
+  if (reason === undefined) return environment;
+  onUnsafe(errorLine(632, { directory, reason }));
+  return rest;
+}
+
+/**
+ * What one worker adds. Settings of PORT, of NODE_ENV and of tsx that are there stand.
  * @param port the one whose listen() is the app.
  */
 export function workerEnvironment(
@@ -67,9 +88,12 @@ export function workerEnvironment(
   const customLoaders = [shared['NODE_OPTIONS'] ?? '', ...loaderOptions];
   return {
     PORT: String(port),
+    NODE_ENV: USUAL_ENVIRONMENT,
     // Loaders that the operator registers run in a thread with its own idea of the environment,
     // so tsx cannot be given a private cache directory there later: it goes without a cache.
-    ...(customLoaders.some((text) => /--(import|loader|experimental-loader)\b/.test(text)) && {
+    ...(customLoaders.some((text) =>
+      /--(import|loader|experimental-loader|require)\b|^-r/.test(text),
+    ) && {
       TSX_DISABLE_CACHE: '1',
     }),
     ...shared,

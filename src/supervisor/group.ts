@@ -4,7 +4,7 @@ import type { DrainMessage } from '../ipc/messages.ts';
 import { Application } from './application.ts';
 import type { AppCommand, Command, GroupCommand, GroupOptions } from './commands.ts';
 import type { Context, SupervisorEvent } from './context.ts';
-import { readGroupEnvironment, type Environment } from './environment.ts';
+import { readGroupEnvironment, withPrivateCompileCache, type Environment } from './environment.ts';
 import { Inquest } from './inquest.ts';
 import { supervisorTitle } from './launch.ts';
 import { LEVEL } from './log.ts';
@@ -174,7 +174,13 @@ export class Group {
       options,
       inquest: this.#inquest,
       isMemoryShort: () => this.#oom.hasGrown,
-      environment: () => (this.#environment ??= readGroupEnvironment(options, process.env)),
+      environment: () =>
+        (this.#environment ??= withPrivateCompileCache(
+          readGroupEnvironment(options, process.env),
+          (text) => {
+            shared.log.host(LEVEL.notice, text);
+          },
+        )),
     };
     if (inquestFd !== undefined) openDoor(inquestFd, options);
   }

@@ -7,7 +7,7 @@ import { workerEnvironment } from './environment.ts';
 import { LEVEL } from './log.ts';
 import { heapArguments, newLife, statsIntervalMs, type Life } from './recycling.ts';
 import type { Slot } from './slot.ts';
-import { workerArguments, workingDirectory, type SpawnPlan } from './spawn.ts';
+import { inspectorAddress, workerArguments, workingDirectory, type SpawnPlan } from './spawn.ts';
 import { Worker } from './worker.ts';
 
 /** A worker reports by itself when startup-timeout passes; one that cannot is killed this much later. */
@@ -32,7 +32,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
     node: options.node,
     args: [
       ...heapArguments(options.limits, [...options.nodeArgs, environment['NODE_OPTIONS'] ?? '']),
-      ...workerArguments(options, context.workerFile, scripts, slot.ordinal),
+      ...workerArguments(options, context.workerFile, scripts),
     ],
     cwd: workingDirectory(options, scripts),
     environment: workerEnvironment(
@@ -64,6 +64,9 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       deadlockTimeoutMs: options.deadlockTimeoutMs,
       title: workerTitle(options.name, options.displayName, slot.index),
       ...(options.home !== undefined && { home: options.home }),
+      ...(options.inspect !== undefined && {
+        inspector: inspectorAddress(options.inspect, slot.ordinal),
+      }),
       ...(options.listenPort !== undefined && { listenPort: options.listenPort }),
       ready: options.ready,
       maximumRequests: Number.isFinite(life.maximumRequests) ? life.maximumRequests : 0,

@@ -1,10 +1,17 @@
 /** Starts worker processes and turns what comes from them into calls. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { realpathSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { LineSplitter } from '../ipc/lines.ts';
-import { encodeMessage, type BootMessage, type ScriptSet, type ToWorker } from '../ipc/messages.ts';
+import {
+  encodeMessage,
+  type BootMessage,
+  type InspectorAddress,
+  type ScriptSet,
+  type ToWorker,
+} from '../ipc/messages.ts';
 import type { GroupOptions } from './commands.ts';
 import type { Environment } from './environment.ts';
 
@@ -15,6 +22,7 @@ const LAST_WORDS_MS = 150;
 /** A stack of 16 KiB, each character as \\uXXXX, with room to spare. */
 const MAX_MESSAGE = 256 * 1024;
 const DEFAULT_INSPECT_PORT = 9229;
+const FETCH_ADAPTER = 'srvx';
 
 export interface SpawnPlan {
   readonly node: string;
@@ -46,31 +54,52 @@ export interface WorkerProcess {
 
 export type SpawnWorker = (plan: SpawnPlan, events: WorkerEvents) => WorkerProcess;
 
-/** @returns `--inspect=host:port`, the port counted up by slot so that all can be inspected. */
-export function inspectArgument(inspect: string, ordinal: number): string {
+/** Where a worker's inspector listens: the port is counted up by slot, so that all can be inspected. */
+export function inspectorAddress(inspect: string, ordinal: number): InspectorAddress {
   const match = /^(?:(.*):)?(\d+)$/.exec(inspect);
   const port = (match ? Number(match[2]) : DEFAULT_INSPECT_PORT) + ordinal;
-  const host = match?.[1] ?? '127.0.0.1';
-  return `--inspect=${host}:${String(port)}`;
+  const host = match?.[1]?.replace(/^\[(.*)\]$/, '$1') ?? '127.0.0.1';
+  return { host, port };
 }
 
 /**
  * Arguments of `node` for a worker. The worker takes `file` out of its process.argv again. For a
  * pattern its root stands where the script will, so that the script's arguments are in their place.
  */
-export function workerArguments(
-  options: GroupOptions,
-  file: string,
-  scripts: ScriptSet,
-  ordinal: number,
-): string[] {
-  const inspect = options.inspect === undefined ? [] : [inspectArgument(options.inspect, ordinal)];
+export function workerArguments(options: GroupOptions, file: string, scripts: ScriptSet): string[] {
+  const entries = scripts.mode === 'exact' ? scripts.paths : [];
   const [entry = '/'] = scripts.mode === 'exact' ? scripts.paths : scripts.roots;
-  return [...options.nodeArgs, ...inspect, file, entry, ...options.scriptArgs];
+  return [
+    ...permissionArguments(options.nodeArgs, file, entries),
+    ...options.nodeArgs,
+    ...[file, entry],
+    ...options.scriptArgs,
+  ];
+}
+
+/** Where the package lies that turns requests into those of fetch, as the worker finds it. */
+function fetchAdapter(file: string): string[] {
+  const directories = createRequire(file).resolve.paths(FETCH_ADAPTER) ?? [];
+  const found = directories.map((path) => join(path, FETCH_ADAPTER)).find(isDirectory);
+  return found === undefined ? [] : [`${realpathSync(found)}/*`];
 }
 
 /**
- * The working directory: home=, else the (first) script's. One that is not there would make
+ * Under Node's permission model a worker has to read its own files, and those that it is to run,
+ * which Node allows by itself where they are given on its command line.
+ */
+function permissionArguments(
+  given: readonly string[],
+  file: string,
+  entries: readonly string[],
+): string[] {
+  if (!given.some((arg) => /^--(experimental-)?permission$/.test(arg))) return [];
+  const own = [`${dirname(file)}/*`, ...fetchAdapter(file)];
+  return [...own, ...entries].map((path) => `--allow-fs-read=${path}`);
+}
+
+/**
+ * The working directory: home=, else the (first) script's, or the directory that it is. One that is not there would make
  * spawn() report a missing node; the worker itself says better what is wrong with its script.
  * @throws Error for a home= that is not there.
  */
@@ -79,8 +108,9 @@ export function workingDirectory(options: GroupOptions, scripts: ScriptSet): str
     if (isDirectory(options.home)) return options.home;
     throw new Error(`home=${options.home} is no directory that this user can see`);
   }
-  const [path = '/'] = scripts.mode === 'exact' ? scripts.paths.map(dirname) : scripts.roots;
-  return isDirectory(path) ? path : '/';
+  const [path = '/'] = scripts.mode === 'exact' ? scripts.paths : scripts.roots;
+  const directory = scripts.mode === 'exact' && !isDirectory(path) ? dirname(path) : path;
+  return isDirectory(directory) ? directory : '/';
 }
 
 function isDirectory(path: string): boolean {

@@ -1,17 +1,17 @@
 /** The scripts of a worker: loads each once, one after another, and knows the app of each. */
 import type { Server } from 'node:http';
 import type { Server as NetServer } from 'node:net';
-import { dirname } from 'node:path';
 import { errorLine, TsgiError } from '../errors.ts';
 import type { App } from '../http/app.ts';
 import type { BootMessage, ScriptSet } from '../ipc/messages.ts';
+import { adviseDecorators, adviseEngines } from './advice.ts';
 import { runAsMain, runAsOneOfMany } from './entry.ts';
 import { classifyFailure, headline } from './failure.ts';
 import { checkHandlers, describe, describeExports, findApp, type Exports } from './find.ts';
 import type { Decision } from './listen.ts';
 import { LoadingScript, type Loading } from './loading.ts';
 import { describePlace, type Place } from './place.ts';
-import { resolveScript } from './scripts.ts';
+import { resolveScript, type Entry } from './scripts.ts';
 import { Servers } from './servers.ts';
 import { chooseRunner, missingFeature, registerTsx, type Runner } from './typescript.ts';
 
@@ -22,8 +22,8 @@ const INFO = 6;
 export interface AppsOptions {
   readonly boot: BootMessage;
   log(level: number, text: string): void;
-  /** A script of a pattern is about to be loaded. */
-  onLoad(script: string): void;
+  /** A file that the configuration does not name decides what is about to be loaded. */
+  onLoad(file: string): void;
 }
 
 const STILL_EVALUATED = 'unknown, since it is still being evaluated';
@@ -68,12 +68,13 @@ export class Apps {
     const entries: string[] = [];
     const { scripts, clusterFork } = this.#options.boot;
     for (const script of paths) {
-      const path = resolveScript(script, scripts);
+      const entry = resolveScript(script, scripts);
+      for (const file of entry.decisive) this.#options.onLoad(file);
       const exec = entries.length === 0 ? clusterFork?.exec : undefined;
       // Named by the script that the configuration names; the other checks are the same.
-      const main = exec === undefined ? path : resolveScript(exec, exactly(exec));
-      if (entries.length === 0) this.#becomeMain(main, path);
-      entries.push(path);
+      const main = exec === undefined ? entry.path : resolveScript(exec, exactly(exec)).path;
+      if (entries.length === 0) this.#becomeMain(main, entry);
+      entries.push(entry.path);
       this.#apps.set(script, await this.#load(script, main, true));
     }
     return entries;
@@ -215,7 +216,7 @@ export class Apps {
 
   #loadLater(script: string): Promise<App> {
     const load = async (): Promise<App> => {
-      const path = resolveScript(script, this.#options.boot.scripts);
+      const { path } = resolveScript(script, this.#options.boot.scripts);
       this.#options.onLoad(script);
       if (this.#apps.size === 0) process.argv[1] = path;
       const app = await this.#load(script, path, false);
@@ -235,13 +236,25 @@ export class Apps {
     return promise;
   }
 
-  #becomeMain(main: string, path: string): void {
+  #becomeMain(main: string, { directory }: Entry): void {
     process.argv[1] = main;
-    if (this.#options.boot.home === undefined) process.chdir(dirname(path));
+    // The supervisor has started us there, unless a link was switched meanwhile; and Node's permission
+    // model may forbid it.
+    const isElsewhere = this.#options.boot.home === undefined && process.cwd() !== directory;
+    if (isElsewhere) process.chdir(directory);
+  }
+
+  /** Said once, by the first worker. */
+  #advise(path: string, runner: Runner): void {
+    if (this.#options.boot.slot !== 0) return;
+    for (const advice of [adviseEngines(path), adviseDecorators(path, runner)]) {
+      if (advice !== undefined) this.#options.log(NOTICE, advice);
+    }
   }
 
   async #load(script: string, path: string, isMain: boolean): Promise<App> {
     const runner = chooseRunner(path, this.#options.boot.forceTsx);
+    this.#advise(path, runner);
     if (runner === 'tsx') await this.#useTsx(script);
     const loading = new LoadingScript(script, runner);
     this.#loading = loading;

@@ -3,6 +3,7 @@ import Module, { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { exportsOfCommonJs, exportsOfModule, type Exports } from './find.ts';
+import { preloads } from './preloads.ts';
 import type { Runner } from './typescript.ts';
 
 const { cache } = createRequire(__filename);
@@ -13,19 +14,13 @@ interface ModuleInternals {
 }
 const internals = Module as unknown as ModuleInternals;
 
-/** How many custom loaders Node was told to load, which it does again before the entry. */
-function countLoaders(): number {
-  const options = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ');
-  return options.match(/--(import|loader|experimental-loader)\b/g)?.length ?? 0;
-}
-
 /**
  * With --import or --loader, runMain() comes to the entry only after some turns, and an import()
  * of ours that came first would make the entry a module that is not the main one. Imports through
  * loaders are answered in order, so one more round trip than runMain() takes is enough.
  */
 async function letRunMainGoFirst(): Promise<void> {
-  const loaders = countLoaders();
+  const loaders = preloads().filter(({ kind }) => kind !== 'require').length;
   if (loaders === 0) return;
   for (let turn = 0; turn <= loaders + 1; turn++) {
     await import(`data:text/javascript,//${String(turn)}`);

@@ -3,6 +3,7 @@
  * control socket as fd 3 and the slot's listening socket as fd 4 (docs/architecture.md).
  */
 import type { Server } from 'node:http';
+import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { promisify } from 'node:util';
 import { errorLine } from '../errors.ts';
@@ -13,14 +14,16 @@ import { announceWorker } from '../tsgi.ts';
 import { Apps } from './apps.ts';
 import { becomeClusterWorker, interceptFork } from './cluster.ts';
 import { CONTROL_FD, readBoot, sendToSupervisor, watchControl } from './control.ts';
-import { isDebugged } from './debugged.ts';
 import { Drain, type Drainable } from './drain.ts';
 import { Guard } from './guard.ts';
+import { isDebugged, openInspector } from './inspector.ts';
 import { hookListen } from './listen.ts';
 import { Readiness } from './readiness.ts';
 import { Stats } from './stats.ts';
 
 const LISTEN_FD = 4;
+/** syslog(3)'s LOG_WARNING. */
+const WARNING = 4;
 const FLUSH_MS = 1_000;
 const ORPHAN_MS = 2_500;
 /** Encoded, such a text has less than 32 KiB, which leave whole: the watch thread writes as well. */
@@ -34,8 +37,12 @@ if (!native.setParentDeathSignal(constants.signals.SIGCONT, boot.supervisor)) {
   console.error(errorLine(616));
   process.exit(1);
 }
+// At this signal Node would open its inspector, on a port that nobody has named.
+native.ignoreSignal(constants.signals.SIGUSR1);
 process.title = boot.title;
 process.argv.splice(1, 1);
+// The app's modules are all that it finds there.
+Reflect.deleteProperty(createRequire(__filename).cache, __filename);
 
 let host: Host | undefined;
 
@@ -212,7 +219,12 @@ function serve(): Host {
 }
 
 async function run(): Promise<void> {
-  const { scripts, startupTimeoutMs } = boot;
+  const { scripts, startupTimeoutMs, inspector } = boot;
+  if (inspector) {
+    await openInspector(inspector, (text) => {
+      log(WARNING, text);
+    });
+  }
   const entries = scripts.mode === 'exact' ? await apps.loadAll(scripts.paths) : [];
   await readiness?.wait(entries.join(', '), startupTimeoutMs);
   guard.disarm();

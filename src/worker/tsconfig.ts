@@ -1,7 +1,8 @@
 /** Looks into the tsconfig.json that governs a TypeScript entry, for what only a compiler can do. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { isThere } from './scripts.ts';
 
 /** Options that change what the program does at run time; type stripping knows none of them. */
 const NEEDED = ['paths', 'experimentalDecorators', 'emitDecoratorMetadata', 'jsx'] as const;
@@ -29,7 +30,7 @@ export function parseJsonc(text: string): unknown {
 export function nearestTsconfig(directory: string): string | undefined {
   for (let at = directory; ; at = dirname(at)) {
     const file = join(at, 'tsconfig.json');
-    if (existsSync(file)) return file;
+    if (isThere(file)) return file;
     if (dirname(at) === at) return undefined;
   }
 }
@@ -37,7 +38,7 @@ export function nearestTsconfig(directory: string): string | undefined {
 function resolveExtends(from: string, name: string): string | undefined {
   if (name.startsWith('.') || isAbsolute(name)) {
     const path = resolve(dirname(from), name);
-    return [path, `${path}.json`].find((file) => existsSync(file));
+    return [path, `${path}.json`].find(isThere);
   }
   const require = createRequire(from);
   for (const candidate of [name, `${name}/tsconfig.json`]) {
@@ -51,10 +52,15 @@ function resolveExtends(from: string, name: string): string | undefined {
 }
 
 /**
- * @returns the name of the option that needs a compiler, or undefined. A file that cannot be read
- * or parsed needs none: the tool that is meant for it will say what is wrong.
+ * @param names options of which one is looked for; those that need a compiler.
+ * @returns the first of them that is in use, or undefined. A file that cannot be read
+ * or parsed uses none: the tool that is meant for it will say what is wrong.
  */
-export function compilerOptionInUse(file: string, depth = 0): string | undefined {
+export function compilerOptionInUse(
+  file: string,
+  names: readonly string[] = NEEDED,
+  depth = 0,
+): string | undefined {
   let config: Json;
   try {
     config = asObject(parseJsonc(readFileSync(file, 'utf8')));
@@ -62,12 +68,12 @@ export function compilerOptionInUse(file: string, depth = 0): string | undefined
     return undefined;
   }
   const options = asObject(config['compilerOptions']);
-  const own = NEEDED.find((name) => options[name] !== undefined && options[name] !== false);
+  const own = names.find((name) => options[name] !== undefined && options[name] !== false);
   if (own !== undefined || depth >= MAX_DEPTH) return own;
   const bases: unknown[] = [config['extends']].flat();
   for (const base of bases) {
     const path = typeof base === 'string' ? resolveExtends(file, base) : undefined;
-    const inherited = path === undefined ? undefined : compilerOptionInUse(path, depth + 1);
+    const inherited = path === undefined ? undefined : compilerOptionInUse(path, names, depth + 1);
     if (inherited !== undefined) return inherited;
   }
   return undefined;

@@ -2,10 +2,11 @@
  * TypeScript entries: Node's own type stripping where it is on, tsx where it is not or where the
  * app needs more (enums, decorators, tsconfig paths, imports without extension).
  */
-import { lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, extname, isAbsolute, join } from 'node:path';
 import { errorLine, TsgiError } from '../errors.ts';
+import { whyUnsafe } from '../private-directory.ts';
+import { hasCompiler } from './preloads.ts';
 import { userName } from './scripts.ts';
 import { compilerOptionInUse, nearestTsconfig } from './tsconfig.ts';
 
@@ -25,8 +26,13 @@ export function stripsTypes(features: object = process.features): boolean {
 }
 
 /** Chooses the runner of an entry before it is loaded. */
-export function chooseRunner(path: string, forceTsx: boolean, canStrip = stripsTypes()): Runner {
-  if (!isTypeScript(path)) return 'node';
+export function chooseRunner(
+  path: string,
+  forceTsx: boolean,
+  canStrip = stripsTypes(),
+  isCompiled = hasCompiler(),
+): Runner {
+  if (!isTypeScript(path) || isCompiled) return 'node';
   if (forceTsx || !canStrip || extname(path) === '.tsx') return 'tsx';
   const tsconfig = nearestTsconfig(dirname(path));
   const option = tsconfig === undefined ? undefined : compilerOptionInUse(tsconfig);
@@ -43,6 +49,9 @@ export function missingFeature(error: unknown): string | undefined {
   const { message } = error;
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return message.split('\n').at(-1) ?? message;
   if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.[cm]?tsx?\b/.test(message)) return 'a .tsx file';
+  // Types are stripped, decorators are not; a mistake of the author's is one for tsx as well.
+  if (error instanceof SyntaxError && message === 'Invalid or unexpected token')
+    return 'decorators';
   if (code === 'ERR_UNSUPPORTED_DIR_IMPORT') return 'an import of a directory';
   const isRelative = /Cannot find module '(\.|\/|file:)/.test(message);
   if ((code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && isRelative) {
@@ -52,20 +61,6 @@ export function missingFeature(error: unknown): string | undefined {
     return 'an import of a type without the word `type`';
   }
   return undefined;
-}
-
-/** @returns why `directory` is no safe place for compiled code, or undefined if it is one. */
-function whyUnsafe(directory: string): string | undefined {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const stats = lstatSync(directory);
-    if (!stats.isDirectory()) return 'is no directory';
-    if (stats.uid !== process.getuid?.()) return `belongs to uid ${String(stats.uid)}`;
-    if ((stats.mode & 0o077) !== 0) return `has mode ${(stats.mode & 0o7777).toString(8)}`;
-    return undefined;
-  } catch (error) {
-    return `cannot be made: ${error instanceof Error ? error.message : String(error)}`;
-  }
 }
 
 /**

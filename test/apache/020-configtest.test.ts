@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Httpd } from '../harness/httpd.ts';
 import { waitFor } from '../harness/wait.ts';
@@ -40,7 +40,21 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
     /nope/,
   ],
   ['a missing script', 'TSGIScriptAlias / @APPS@/no-such-file.js', /no-such-file\.js/],
-  ['a script that is a directory', 'TSGIScriptAlias / @APPS@', /regular file/],
+  [
+    'a script that is a directory without a package',
+    'TSGIScriptAlias / @ROOT@/htdocs',
+    /htdocs.*regular file.*package\.json/,
+  ],
+  [
+    'an inspector that other machines could reach',
+    'TSGIDaemonProcess a inspect=0.0.0.0:9229',
+    /inspect=0\.0\.0\.0:9229: expected .*this machine alone/,
+  ],
+  [
+    'an inspector at a name that may lead anywhere',
+    'TSGIDaemonProcess a inspect=debug.example.org:9229',
+    /inspect=debug\.example\.org:9229/,
+  ],
   [
     'a switch that is neither on nor off',
     'TSGIScriptReloading sometimes',
@@ -111,6 +125,17 @@ describe('apachectl configtest', () => {
     const { status, output } = httpd.configtest();
     expect(status).to.not.equal(0);
     expect(output).to.match(/18\.20\.4.*20\.19|20\.19.*18\.20\.4/);
+  });
+
+  it('refuses a launcher that starts node as another process, and names the binary', () => {
+    const shim = join(httpd.dir, 'apps', 'shim');
+    writeFileSync(shim, `#!/bin/sh\n${process.execPath} "$@"\nexit $?\n`);
+    chmodSync(shim, 0o755);
+    httpd.configure(`TSGINode ${shim}\nTSGIScriptAlias / @APPS@/echo.js`);
+    const { status, output } = httpd.configtest();
+    expect(status).to.not.equal(0);
+    expect(output).to.match(/TSGI0016.*shim is not Node\.js itself.*name the binary \/\S+/);
+    expect(output).to.include(realpathSync(process.execPath));
   });
 
   it('refuses a script that everybody may write', () => {

@@ -55,7 +55,11 @@ describe('apachectl graceful', () => {
       }
     };
     const clients = [client(), client(), client(), client()];
-    for (let i = 0; i < 5; i++) await httpd.graceful();
+    for (let i = 0; i < 5; i++) {
+      await httpd.graceful();
+      const before = done;
+      await waitFor(() => done > before + clients.length);
+    }
     stop = true;
     await Promise.all(clients);
     expect(done).to.be.greaterThan(5);

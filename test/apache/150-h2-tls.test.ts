@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { connect, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2';
 import { request as httpsRequest, Agent } from 'node:https';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
+import { makeCertificate, TLS, tlsModules } from '../harness/tls.ts';
 import { waitFor } from '../harness/wait.ts';
 
 interface Shown {
@@ -111,29 +110,16 @@ describe('an app behind TLS', () => {
   let ca: Buffer;
   before(async () => {
     httpd = await Httpd.prepare({
-      modules: ['ssl', 'http2', 'socache_shmcb'],
+      modules: tlsModules,
       config: `Protocols h2 http/1.1
-SSLEngine On
-SSLCertificateFile "@ROOT@/cert.pem"
-SSLCertificateKeyFile "@ROOT@/key.pem"
+${TLS}
 SSLSessionCache none
 <Location /app>
   SSLOptions +StdEnvVars +ExportCertData
 </Location>
 ${app}`,
     });
-    const args = `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1`;
-    execFileSync(
-      'openssl',
-      [...args.split(' '), '-keyout', `${httpd.dir}/key.pem`, '-out', `${httpd.dir}/cert.pem`],
-      {
-        stdio: 'ignore',
-      },
-    );
-    execFileSync('chmod', ['644', `${httpd.dir}/key.pem`]); // a key for this test only
-    ca = readFileSync(`${httpd.dir}/cert.pem`);
-    // A certificate that is its own CA, no session cache, another patch level of OpenSSL than at compile time.
-    httpd.log.allow(/AH01906|AH01909|AH02217|AH02218|AH02604|AH01873|AH01882/);
+    ca = makeCertificate(httpd);
     await httpd.start();
     agent = new Agent({ keepAlive: true, ca, maxSockets: 1 });
   });

@@ -111,7 +111,7 @@ TSGIScriptAlias /bad @APPS@/frames.js process-group=frames
     });
   }
 
-  it('(Location and X-Sendfile) sends nobody to a file of the server', async () => {
+  it('(Location) sends nobody to a file of the server', async () => {
     writeFileSync(join(httpd.dir, 'htdocs', 'secret.txt'), 'secret');
     const answer = await httpd.ask('/bad/location');
     expect([answer.status, answer.headers.location, answer.body]).to.deep.equal([
@@ -119,6 +119,12 @@ TSGIScriptAlias /bad @APPS@/frames.js process-group=frames
       '/secret.txt',
       'own',
     ]);
+  });
+
+  it('(X-Sendfile) sends nobody a file of the server', async () => {
+    const answer = await httpd.ask('/bad/sendfile');
+    expect(answer.status).to.equal(500);
+    expect(answer.body).to.not.include('root:').and.not.include('own');
   });
 
   it('(hop-by-hop headers) has no say in how the response is framed', async () => {

@@ -105,7 +105,7 @@ describe('a request whose worker dies says in its log line how', function () {
 
   it('an uncaught error', async () => {
     expect(await die('exits', 'throw')).to.match(
-      /complete: exit status 1, last on stderr: TypeError: nobody expects this \(group exits/,
+      /complete: exit status 1, last on stderr: TypeError: nobody expects this at \S.*\.js:\d+:\d+\)? \(group exits/,
     );
   });
 

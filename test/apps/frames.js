@@ -65,7 +65,8 @@ const answers = {
   lengths: { begin: answer('', [['Content-Length', '3'], ['Content-Length', '4']], 'abc') },
   negative: { begin: answer('', [['Content-Length', '-3']], 'abc') },
   huge: { begin: answer('', [['Content-Length', '99999999999999999999']], 'abc') },
-  location: { begin: answer('', [['Location', '/secret.txt'], ['X-Sendfile', '/etc/passwd']], 'own') },
+  location: { begin: answer('', [['Location', '/secret.txt']], 'own') },
+  sendfile: { begin: answer('', [['X-Sendfile', '/etc/passwd']], 'own') },
   smuggle: {
     begin: answer('', [['Transfer-Encoding', 'chunked'], ['Connection', 'upgrade'], ['Upgrade', 'x']], 'own'),
   },

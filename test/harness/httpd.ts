@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, raw, type Answer, type Ask, type RawConnection } from './client.ts';
 import { ErrorLog } from './errorlog.ts';
-import { isRoot, place } from './place.ts';
+import { isRoot, nodeInUse, place } from './place.ts';
 import { descendants, processOf, type Process } from './processes.ts';
 import { expectNoReports, sanitizedEnvironment, sanitizedNode } from './sanitizer.ts';
 import { waitFor } from './wait.ts';
@@ -77,7 +77,7 @@ function loadModules(mpm: Mpm, extra: readonly string[]): string {
 function loadTsgi({ node }: HttpdOptions, dir: string): string {
   return `LoadModule tsgi_module "${place()}/dist/mod_tsgi.so"
 TSGIRuntimeDir "${dir}/run"
-TSGINode "${sanitizedNode(dir, node ?? process.env['TSGI_TEST_NODE'] ?? process.execPath)}"`;
+TSGINode "${sanitizedNode(dir, node ?? nodeInUse)}"`;
 }
 
 function frame(o: HttpdOptions, dir: string, port: number): string {

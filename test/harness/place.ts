@@ -2,7 +2,7 @@
  * Where the tests' files lie. Apache, supervisors and workers of a suite may run as users who cannot
  * read a private clone; then what they need is linked to a directory that they can.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -11,6 +11,13 @@ import { testDist } from './sanitizer.ts';
 /** The project's root. */
 export const root = resolve(import.meta.dirname, '..', '..');
 export const isRoot = process.getuid?.() === 0;
+/** The node that serves in the tests. */
+export const nodeInUse = process.env['TSGI_TEST_NODE'] ?? process.execPath;
+/** The name of its permission model's switch: Node 20 calls it experimental. */
+export const permissionFlag =
+  spawnSync(nodeInUse, ['--permission', '--version'], { stdio: 'ignore' }).status === 0
+    ? '--permission'
+    : '--experimental-permission';
 
 /** Whether every user can read the file or directory, and so execute it if anybody can. */
 export function readableByAll(path: string): boolean {

@@ -18,6 +18,9 @@ const library = process.env['TSGI_TEST_SANITIZER'];
 /** The directory to serve as dist/ instead of the project's own. */
 export const testDist = process.env['TSGI_TEST_DIST'];
 
+/** Memory is no measure then. */
+export const isSanitized = library !== undefined;
+
 /** How much longer than usual things may take. */
 export const patience = library === undefined ? 1 : 3;
 

@@ -26,3 +26,16 @@ export function makeCertificate(httpd: Httpd): Buffer {
   httpd.log.allow(/AH01906|AH01909|AH02217|AH02218|AH02604|AH01873|AH01882/);
   return readFileSync(certificate);
 }
+
+/** The modules that it needs. */
+export const tlsModules = ['ssl', 'http2', 'socache_shmcb'] as const;
+
+/** A virtual host for TLS beside plain HTTP. `port` comes from freePort(). */
+export const tlsHost = (port: number): string => `
+SSLSessionCache none
+Listen 127.0.0.1:${String(port)}
+<VirtualHost 127.0.0.1:${String(port)}>
+  ServerName localhost
+  ${TLS}
+</VirtualHost>
+`;

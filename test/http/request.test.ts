@@ -60,7 +60,7 @@ describe('a request', () => {
       urls.push(`${req.url} ${req.tsgi?.uri}`);
       res.end();
     });
-    for (const url of ['/a%2Fb', '', '?q=1', '/?q=1', '//x']) {
+    for (const url of ['/a%2Fb', '', '?q=1', '/?q=1', '//x', '%2Fx', '%2f%2F?q=1']) {
       await channel.request({ mount: '/%61pp', url });
     }
     await channel.request({ url: '*', method: 'OPTIONS' });
@@ -70,7 +70,24 @@ describe('a request', () => {
       '/?q=1 /%61pp?q=1',
       '/?q=1 /%61pp/?q=1',
       '//x /%61pp//x',
+      '/x /%61pp%2Fx', // AllowEncodedSlashes On: that was the slash
+      '/%2F?q=1 /%61pp%2f%2F?q=1',
       '* *',
+    ]);
+  });
+
+  it('tells a mounted app of its mount point as a router of Express does, and no other one', async () => {
+    const seen: unknown[] = [];
+    const channel = channelOf((req, res) => {
+      const { originalUrl, baseUrl } = req as IncomingMessage & Record<string, unknown>;
+      seen.push([originalUrl, baseUrl, 'baseUrl' in req]);
+      res.end();
+    });
+    await channel.request({ mount: '/%61pp', url: '/x?q=1' });
+    await channel.request({ url: '/x' });
+    expect(seen).to.deep.equal([
+      ['/%61pp/x?q=1', '/%61pp', true],
+      [undefined, undefined, false],
     ]);
   });
 

@@ -27,7 +27,7 @@ describe('message ids', () => {
   const inText = sources('apache', 'src', 'native/src').flatMap((path) =>
     all(read(path), /\bTSGI(\d{4})\b/g),
   );
-  const table = all(read('src/errors.ts'), /^\s*(\d{3,4}):/gm).map((n) => n.padStart(4, '0'));
+  const table = all(read('src/error-table.ts'), /^\s*(\d{3,4}):/gm).map((n) => n.padStart(4, '0'));
 
   it('of the module belong to one source file each', () => {
     expect(inC.length).to.be.greaterThan(20);
@@ -63,7 +63,7 @@ describe('statuses of requests that the worker aborts', () => {
     const inModule = [...read('apache/tsgi_error.c').matchAll(/\{(\d{3}), (HTTP_\w+)\}/g)].map(
       (m) => [m[1], names[m[2] ?? '']],
     );
-    const rows = read('src/errors.ts').split(/^ {2}(?=\d{3,4}:)/m);
+    const rows = read('src/error-table.ts').split(/^ {2}(?=\d{3,4}:)/m);
     const inTable = rows
       .map((row) => [/^(\d+):/.exec(row)?.[1], /status: (40\d|504)/.exec(row)?.[1]])
       .filter(([, status]) => status !== undefined);

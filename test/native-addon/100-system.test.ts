@@ -182,6 +182,25 @@ describe('system calls of the addon', () => {
     expect(told).to.deep.equal([true, false]);
   });
 
+  it('ignoreSignal lets a signal do nothing, until somebody listens for it', async () => {
+    const told = await worker.run(async ({ native }) => {
+      native.ignoreSignal(10);
+      process.kill(process.pid, 'SIGUSR1'); // Node would open its inspector now.
+      const heard = new Promise((resolve) => process.once('SIGUSR1', resolve));
+      process.kill(process.pid, 'SIGUSR1');
+      const error = ((): unknown => {
+        try {
+          native.ignoreSignal(9);
+          return undefined;
+        } catch (caught) {
+          return (caught as NodeJS.ErrnoException).code;
+        }
+      })();
+      return [await heard, process.getBuiltinModule('node:inspector').url() ?? 'closed', error];
+    });
+    expect(told).to.deep.equal(['SIGUSR1', 'closed', 'EINVAL']);
+  });
+
   it('writePacket writes, and gives EAGAIN when the pipe is full', async () => {
     const results = await worker.run(({ native }) => {
       const first = native.writePacket(5, Buffer.from('a packet'));

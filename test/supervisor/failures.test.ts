@@ -108,10 +108,12 @@ describe('a script that may not run', () => {
   it('is 0601 when it does not exist', () =>
     expectCode(join(group.directory, 'nowhere', 'app.js'), 601));
 
-  it('is 0603 when it is a directory', async () => {
+  it('is 0603 when it is not a file', () => expectCode('/dev/null', 603));
+
+  it('is 0628 when it is a directory without a package', async () => {
     const path = join(group.directory, 'folder.js');
     mkdirSync(path);
-    await expectCode(path, 603);
+    await expectCode(path, 628);
   });
 
   it('is 0604 when it belongs to another user', async function () {

@@ -4,15 +4,18 @@ import { boundedWords, Inquest, type Question } from '../../src/supervisor/inque
 import { countOomKills, OomWatch } from '../../src/supervisor/oom.ts';
 
 describe('the cause of a death', () => {
-  it('is the last line that looks like an error', () => {
+  it('is the last line that looks like an error, and where in the app it came from', () => {
     const lines = [
       '/srv/app.js:3',
       'TypeError: x is not a function',
+      '    at Array.map (<anonymous>)',
+      '    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)',
       '    at deep (/srv/app.js:3:1)',
+      '    at outer (/srv/app.js:9:1)',
       '',
       'Node.js v20.20.2',
     ];
-    expect(findCause(lines)).to.equal('TypeError: x is not a function');
+    expect(findCause(lines)).to.equal('TypeError: x is not a function at deep (/srv/app.js:3:1)');
     expect(findCause(['Error [ERR_X]: bad', 'bye'])).to.equal('Error [ERR_X]: bad');
   });
 

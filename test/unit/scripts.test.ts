@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { resolveScript } from '../../src/worker/scripts.ts';
 
 describe('resolveScript', () => {
@@ -45,15 +45,16 @@ describe('resolveScript', () => {
   }
 
   it('gives the real path of a script that the configuration names', () => {
-    expect(resolveScript(script, exact(script))).to.equal(script);
+    const entry = resolveScript(script, exact(script));
+    expect(entry).to.deep.equal({ path: script, directory: dirname(script), decisive: [] });
     const linked = join(directory, 'current/app.js');
-    expect(resolveScript(linked, exact(linked))).to.equal(script);
+    expect(resolveScript(linked, exact(linked)).path).to.equal(script);
   });
 
   it('gives the real path of a script below a root, also through a link of the root', () => {
-    expect(resolveScript(script, pattern(join(directory, 'apps/')))).to.equal(script);
+    expect(resolveScript(script, pattern(join(directory, 'apps/'))).path).to.equal(script);
     expect(
-      resolveScript(join(directory, 'current/app.js'), pattern(join(directory, 'current'))),
+      resolveScript(join(directory, 'current/app.js'), pattern(join(directory, 'current'))).path,
     ).to.equal(script);
   });
 
@@ -76,9 +77,62 @@ describe('resolveScript', () => {
     }
   });
 
-  it('refuses a directory', () => {
-    const path = join(directory, 'apps');
-    expectRefusal(path, exact(path), 603, 403);
+  it('refuses a directory that a pattern leads to', () => {
+    expectRefusal(join(directory, 'apps'), pattern(directory), 603, 403);
+  });
+
+  describe('of a directory that the configuration names', () => {
+    let root: string;
+    beforeEach(() => {
+      root = mkdtempSync(join(directory, 'package-'));
+      mkdirSync(join(root, 'lib'));
+    });
+    const write = (name: string, text = ''): string => {
+      writeFileSync(join(root, name), text);
+      return join(root, name);
+    };
+
+    it('gives the file that "main" names, and what decides about it', () => {
+      const manifest = write('package.json', '{ "main": "lib/start" }');
+      const path = write('lib/start.js');
+      expect(resolveScript(root, exact(root))).to.deep.equal({
+        path,
+        directory: root,
+        decisive: [manifest, path],
+      });
+    });
+
+    it('gives its index.js where nothing else is said', () => {
+      const path = write('index.js');
+      expect(resolveScript(root, exact(root)).path).to.equal(path);
+      write('package.json', '{ "name": "x", "exports": "./lib/other.js" }');
+      expect(resolveScript(root, exact(root)).path).to.equal(path);
+    });
+
+    it('shows what decides by a name that goes through the link', () => {
+      const path = write('index.js');
+      const link = `${root}-link`;
+      symlinkSync(root, link);
+      const decisive = [join(link, 'package.json'), join(link, 'index.js')];
+      expect(resolveScript(link, exact(link))).to.deep.equal({ path, directory: root, decisive });
+    });
+
+    it('answers 404 when it holds nothing to run', () => {
+      expectRefusal(root, exact(root), 628, 404);
+      write('package.json', '{ "main": "lib/none.js" }');
+      expectRefusal(root, exact(root), 628, 404);
+      write('package.json', '{ "main": ');
+      expectRefusal(root, exact(root), 628, 404);
+    });
+
+    it('refuses it when everyone may write to one of these files', () => {
+      const path = write('index.js');
+      chmodSync(path, 0o646);
+      expectRefusal(root, exact(root), 605, 403);
+      chmodSync(path, 0o644);
+      chmodSync(write('package.json', '{}'), 0o666);
+      expectRefusal(root, exact(root), 605, 403);
+    });
   });
 
   it('refuses what everyone may write to', () => {
@@ -86,6 +140,6 @@ describe('resolveScript', () => {
     chmodSync(path, 0o646);
     expectRefusal(path, exact(path), 605, 403);
     chmodSync(path, 0o664);
-    expect(resolveScript(path, exact(path))).to.equal(path);
+    expect(resolveScript(path, exact(path)).path).to.equal(path);
   });
 });

@@ -3,7 +3,7 @@ import type { GroupOptions } from '../../src/supervisor/commands.ts';
 import { readGroupEnvironment, workerEnvironment } from '../../src/supervisor/environment.ts';
 import { supervisorTitle, workerTitle } from '../../src/supervisor/launch.ts';
 import { Loop } from '../../src/supervisor/loop.ts';
-import { inspectArgument, workerArguments, workingDirectory } from '../../src/supervisor/spawn.ts';
+import { inspectorAddress, workerArguments, workingDirectory } from '../../src/supervisor/spawn.ts';
 import { move, slotMoves, workerMoves, type SlotState } from '../../src/supervisor/states.ts';
 
 const noLimits = {
@@ -71,11 +71,20 @@ describe('the environment of workers', () => {
     const worker = workerEnvironment({ PORT: '3000', TSGI_HOSTED: 'no' }, 'shop', 'shop|/', 2, []);
     expect(worker).to.deep.equal({
       PORT: '3000',
+      NODE_ENV: 'production',
       TSGI_HOSTED: '1',
       TSGI_PROCESS_GROUP: 'shop',
       TSGI_APPLICATION_GROUP: 'shop|/',
       NODE_APP_INSTANCE: '2',
     });
+  });
+
+  it('is that of production, unless something else is said', () => {
+    const of = (shared: Record<string, string>): unknown =>
+      workerEnvironment(shared, 'g', 'a', 0, [])['NODE_ENV'];
+    expect(of({})).to.equal('production');
+    expect(of({ NODE_ENV: 'test' })).to.equal('test');
+    expect(of({ NODE_ENV: '' })).to.equal('');
   });
 
   it('has a port that an app can insist on: the one of listen=, else 80', () => {
@@ -88,6 +97,7 @@ describe('the environment of workers', () => {
     for (const [shared, nodeArgs] of [
       [{}, ['--import', 'x']],
       [{ NODE_OPTIONS: '--loader=x' }, []],
+      [{}, ['-r', 'tsx/cjs']],
     ] as const) {
       expect(workerEnvironment(shared, 'g', 'a', 0, nodeArgs)).to.have.property(
         'TSX_DISABLE_CACHE',
@@ -103,7 +113,7 @@ describe('the environment of workers', () => {
 describe('the command line of a worker', () => {
   it('is node, its options, worker.cjs, the first script or the root of all, and its arguments', () => {
     const scripts = { mode: 'exact', paths: ['/srv/a.js', '/srv/b.js'] } as const;
-    expect(workerArguments(options, '/lib/worker.cjs', scripts, 0)).to.deep.equal([
+    expect(workerArguments(options, '/lib/worker.cjs', scripts)).to.deep.equal([
       '--enable-source-maps',
       '/lib/worker.cjs',
       '/srv/a.js',
@@ -111,21 +121,43 @@ describe('the command line of a worker', () => {
       '80',
     ]);
     const pattern = { mode: 'pattern', roots: ['/srv'] } as const;
-    const [, ...rest] = workerArguments(options, '/lib/worker.cjs', pattern, 0);
-    expect(rest).to.deep.equal(['/lib/worker.cjs', '/srv', '--port', '80']);
+    expect(workerArguments(options, '/lib/worker.cjs', pattern).slice(1)).to.deep.equal([
+      '/lib/worker.cjs',
+      '/srv',
+      '--port',
+      '80',
+    ]);
+  });
+
+  it("lets a worker read what it is made of under Node's permission model", () => {
+    const scripts = { mode: 'exact', paths: ['/srv/a.js'] } as const;
+    for (const flag of ['--permission', '--experimental-permission']) {
+      const given = { ...options, nodeArgs: [flag, '--allow-addons'] };
+      expect(workerArguments(given, '/lib/worker.cjs', scripts)).to.deep.equal([
+        '--allow-fs-read=/lib/*',
+        '--allow-fs-read=/srv/a.js',
+        flag,
+        '--allow-addons',
+        '/lib/worker.cjs',
+        '/srv/a.js',
+        '--port',
+        '80',
+      ]);
+    }
   });
 
   it('has a port for the inspector that is its own', () => {
-    expect(inspectArgument('9230', 1)).to.equal('--inspect=127.0.0.1:9231');
-    expect(inspectArgument('0.0.0.0:9000', 2)).to.equal('--inspect=0.0.0.0:9002');
-    expect(inspectArgument('[::1]:9000', 0)).to.equal('--inspect=[::1]:9000');
-    expect(inspectArgument('on', 0)).to.equal('--inspect=127.0.0.1:9229');
+    expect(inspectorAddress('9230', 1)).to.deep.equal({ host: '127.0.0.1', port: 9231 });
+    expect(inspectorAddress('127.0.0.2:9000', 2)).to.deep.equal({ host: '127.0.0.2', port: 9002 });
+    expect(inspectorAddress('[::1]:9000', 0)).to.deep.equal({ host: '::1', port: 9000 });
+    expect(inspectorAddress('on', 0)).to.deep.equal({ host: '127.0.0.1', port: 9229 });
   });
 
   it('is run in home, else in the directory of the script, else in /', () => {
     const scripts = (path: string) => ({ mode: 'exact', paths: [path] }) as const;
     expect(workingDirectory({ ...options, home: '/tmp' }, scripts('/usr/x.js'))).to.equal('/tmp');
     expect(workingDirectory(options, scripts('/usr/x.js'))).to.equal('/usr');
+    expect(workingDirectory(options, scripts('/usr/share'))).to.equal('/usr/share');
     expect(workingDirectory(options, scripts('/no/such/place/x.js'))).to.equal('/');
     expect(() => workingDirectory({ ...options, home: '/no/such' }, scripts('/x'))).to.throw(
       /home=\/no\/such/,

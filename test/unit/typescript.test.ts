@@ -19,6 +19,10 @@ import {
   stripsTypes,
 } from '../../src/worker/typescript.ts';
 
+/** As if no compiler were there already, as it is where these tests run. */
+const choose = (path: string, forceTsx: boolean, canStrip: boolean): string =>
+  chooseRunner(path, forceTsx, canStrip, false);
+
 describe('TypeScript entries', () => {
   let directory: string;
   beforeEach(() => {
@@ -37,16 +41,21 @@ describe('TypeScript entries', () => {
 
   it('are run by Node where it strips types, else by tsx', () => {
     for (const name of ['a.ts', 'a.mts', 'a.cts']) {
-      expect(chooseRunner(write(name), false, true)).to.equal('strip');
-      expect(chooseRunner(write(name), false, false)).to.equal('tsx');
-      expect(chooseRunner(write(name), true, true)).to.equal('tsx');
+      expect(choose(write(name), false, true)).to.equal('strip');
+      expect(choose(write(name), false, false)).to.equal('tsx');
+      expect(choose(write(name), true, true)).to.equal('tsx');
     }
-    expect(chooseRunner(write('a.tsx'), false, true)).to.equal('tsx');
+    expect(choose(write('a.tsx'), false, true)).to.equal('tsx');
+  });
+
+  it('are left to the compiler that the operator has named', () => {
+    expect(chooseRunner(write('a.ts'), false, false, true)).to.equal('node');
+    expect(chooseRunner(write('a.tsx'), true, true, true)).to.equal('node');
   });
 
   it('are told from JavaScript', () => {
     for (const name of ['a.js', 'a.mjs', 'a.cjs', 'ts'])
-      expect(chooseRunner(write(name), true, false)).to.equal('node');
+      expect(choose(write(name), true, false)).to.equal('node');
   });
 
   it('are run by tsx when their tsconfig.json needs it, also by inheritance', () => {
@@ -56,7 +65,7 @@ describe('TypeScript entries', () => {
       'tsconfig.json',
       '{ "extends": ["./missing", "./base"], // decorators\n "include": ["src",], }',
     );
-    expect(chooseRunner(entry, false, true)).to.equal('tsx');
+    expect(choose(entry, false, true)).to.equal('tsx');
   });
 
   it('are not when it does not', () => {
@@ -65,7 +74,7 @@ describe('TypeScript entries', () => {
       'tsconfig.json',
       '{ "compilerOptions": { "strict": true, "experimentalDecorators": false } }',
     );
-    expect(chooseRunner(entry, false, true)).to.equal('strip');
+    expect(choose(entry, false, true)).to.equal('strip');
   });
 
   it('know the nearest tsconfig.json', () => {
