@@ -8,6 +8,7 @@
 #include "tsgi_handler.h"
 #include "tsgi_record.h"
 #include "tsgi_relay.h"
+#include "tsgi_trailers.h"
 
 #include "ap_mpm.h"
 #include "http_connection.h"
@@ -35,6 +36,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_monitor(tsgi_generation_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 
     tsgi_record_register();
+    tsgi_trailers_register();
     ap_hook_pre_connection(tsgi_record_connection, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_pre_read_request(tsgi_record_begin, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(tsgi_record_compare, NULL, NULL, APR_HOOK_REALLY_FIRST);

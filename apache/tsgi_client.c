@@ -17,6 +17,7 @@ void tsgi_client_init(tsgi_client_t *client, request_rec *r)
     client->c = r->connection;
     client->fd = -1;
     client->silent_ticks = 0;
+    client->may_leave = 0;
     if (r->connection->master == NULL) {
         apr_socket_t *socket = ap_get_conn_socket(r->connection);
         apr_os_sock_t fd;
@@ -72,7 +73,8 @@ tsgi_wait_t tsgi_client_wait(tsgi_client_t *client, struct pollfd *fds, nfds_t n
     /* POLLRDHUP: a client that has closed its half has gone, as for node:http. */
     struct pollfd *own = &fds[n];
     own->fd = client->fd;
-    own->events = (short)(POLLRDHUP | (want_input ? POLLIN : 0));
+    own->events =
+        (short)((client->may_leave ? 0 : POLLRDHUP) | (want_input ? POLLIN : 0));
     own->revents = 0;
     const int rc = poll_retry(fds, n + 1, (int64_t)timeout_ms * MS);
     if (rc <= 0) {

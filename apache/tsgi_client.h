@@ -18,6 +18,7 @@ typedef struct {
     conn_rec *c;
     int fd;           /**< −1: not to be polled */
     int silent_ticks; /**< vain tries to read since the last byte; the caller zeroes it */
+    int may_leave; /**< it has its whole answer: that it sends no more is no farewell */
 } tsgi_client_t;
 
 typedef enum { TSGI_WAIT_TIMEOUT, TSGI_WAIT_READY, TSGI_WAIT_GONE } tsgi_wait_t;

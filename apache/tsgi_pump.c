@@ -294,6 +294,17 @@ static void note_waiting(tsgi_exchange_t *x, apr_time_t now)
     }
 }
 
+/* The app takes what is left of the body, while the client has all of the answer, as far as its
+ * length tells: what it sent before it left still counts. */
+static void note_answered(tsgi_exchange_t *x)
+{
+    const tsgi_reply_t *reply = &x->reply;
+    const int has_length = reply->length >= 0 || reply->is_bodiless;
+
+    x->client.may_leave = x->state == TSGI_STATE_HEAD && reply->is_passed && has_length &&
+                          tsgi_reply_is_complete(reply);
+}
+
 /* Waits for the worker and the client together, after the first wait for the worker
  * alone. */
 static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
@@ -304,6 +315,7 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
     for (;;) {
         const apr_time_t now = tsgi_clock_now();
         note_waiting(x, now);
+        note_answered(x);
         const int left = time_left(x, now);
         if (left == 0) {
             return timed_out(x, now);
@@ -369,6 +381,7 @@ static tsgi_step_t look_around(tsgi_exchange_t *x)
     const int is_served = x->client_due == 0 || x->reply.passes != x->seen_passes;
     x->client_due = now + LOOK_AT_CLIENT;
     x->seen_passes = x->reply.passes;
+    note_answered(x);
     if (is_served) {
         return TSGI_STEP_MORE; /* whoever writes to it would have found out */
     }

@@ -2,6 +2,7 @@
 #include "tsgi_request.h"
 #include "tsgi_error.h"
 #include "tsgi_record.h"
+#include "tsgi_tls.h"
 #include "tsgi_upgrade.h"
 
 #include "apr_lib.h"
@@ -184,6 +185,14 @@ static void build_headers(filter_t *filter, tsgi_head_t *head)
     }
 }
 
+/* What is the module's own, or would pass for a fact. */
+static int is_reserved(const char *name)
+{
+    return (name[0] == 'T' && strcmp(name, REQUEST_ID_VARIABLE) == 0) ||
+           (name[0] == 't' &&
+            strncmp(name, TSGI_FACT_PREFIX, sizeof(TSGI_FACT_PREFIX) - 1) == 0);
+}
+
 static void build_vars(request_rec *r, tsgi_head_t *head)
 {
     /* An ErrorDocument or another internal redirect: where it came from, as
@@ -199,13 +208,14 @@ static void build_vars(request_rec *r, tsgi_head_t *head)
     const apr_array_header_t *array = apr_table_elts(r->subprocess_env);
     const apr_table_entry_t *entries = (const apr_table_entry_t *)array->elts;
     tsgi_field_t *field =
-        apr_palloc(r->pool, sizeof(*field) * ((size_t)array->nelts + 1));
+        apr_palloc(r->pool, sizeof(*field) * ((size_t)array->nelts + TSGI_TLS_FACTS));
 
     head->vars = field;
+    field +=
+        tsgi_tls_facts(r, field); /* before the others, where the worker looks for them */
     for (int i = 0; i < array->nelts; i++) {
         const char *name = entries[i].key;
-        if (name == NULL || name[0] == '\0' ||
-            (name[0] == 'T' && strcmp(name, REQUEST_ID_VARIABLE) == 0)) {
+        if (name == NULL || name[0] == '\0' || is_reserved(name)) {
             continue;
         }
         field->name = str(name);

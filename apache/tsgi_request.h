@@ -12,6 +12,9 @@
 #include "tsgi_config.h"
 #include "tsgi_connection.h"
 
+/** Variables of this name are facts of Apache, and what nobody can set: docs/wire.md. */
+#define TSGI_FACT_PREFIX "tsgi."
+
 typedef struct {
     tsgi_request_t request;
     tsgi_field_t *headers, *vars;

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_response.h"
+#include "tsgi_trailers.h"
 
 #include "apr_date.h"
 #include "apr_strings.h"
@@ -46,7 +47,8 @@ typedef enum {
     HEADER_DROP, /* hop-by-hop, or httpd's own */
     HEADER_TYPE,
     HEADER_LENGTH,
-    HEADER_FILE /* for this server, not for the client */
+    HEADER_FILE,   /* for this server, not for the client */
+    HEADER_TRAILER /* announces trailers: in a final head only */
 } treatment_t;
 
 /* The switch by length spares most names any comparison. */
@@ -60,7 +62,9 @@ static treatment_t treatment_of(const tsgi_str_t *name)
     case 6:
         return NAME_IS("Server") ? HEADER_DROP : HEADER_PASS;
     case 7:
-        return NAME_IS("Upgrade") || NAME_IS("Trailer") ? HEADER_DROP : HEADER_PASS;
+        return NAME_IS("Trailer")   ? HEADER_TRAILER
+               : NAME_IS("Upgrade") ? HEADER_DROP
+                                    : HEADER_PASS;
     case 8:
         return NAME_IS("Location") ? HEADER_SET : HEADER_PASS;
     case 10:
@@ -81,10 +85,18 @@ static treatment_t treatment_of(const tsgi_str_t *name)
     }
 }
 
-static const char *set_length(tsgi_reply_t *reply, const tsgi_str_t *value)
+static const char *field_name(apr_pool_t *p, const tsgi_field_t *field)
+{
+    /* Names of tokens are static and end with NUL. */
+    return field->token != 0 ? field->name.data
+                             : apr_pstrmemdup(p, field->name.data, field->name.len);
+}
+
+static const char *set_length(tsgi_reply_t *reply, const tsgi_field_t *field)
 {
     apr_off_t length;
-    const char *text = apr_pstrmemdup(reply->r->pool, value->data, value->len);
+    const char *text =
+        apr_pstrmemdup(reply->r->pool, field->value.data, field->value.len);
     if (!ap_parse_strict_length(&length, text)) {
         return apr_psprintf(reply->r->pool,
                             "Content-Length: expected a number of bytes, came \"%.64s\"",
@@ -94,14 +106,9 @@ static const char *set_length(tsgi_reply_t *reply, const tsgi_str_t *value)
         return "two values of Content-Length that differ";
     }
     reply->length = length;
+    /* For its place and the case of its name; httpd writes the value anew. */
+    apr_table_setn(reply->r->headers_out, field_name(reply->r->pool, field), text);
     return NULL;
-}
-
-static const char *field_name(apr_pool_t *p, const tsgi_field_t *field)
-{
-    /* Names of tokens are static and end with NUL. */
-    return field->token != 0 ? field->name.data
-                             : apr_pstrmemdup(p, field->name.data, field->name.len);
 }
 
 /* Upgrade is httpd's own, but in a response 101. */
@@ -119,7 +126,7 @@ static const char *set_header(tsgi_reply_t *reply, const tsgi_field_t *field)
         return NULL;
     }
     if (treatment == HEADER_LENGTH) {
-        return set_length(reply, &field->value);
+        return set_length(reply, field);
     }
     const char *value = apr_pstrmemdup(r->pool, field->value.data, field->value.len);
     switch (treatment) {
@@ -130,12 +137,12 @@ static const char *set_header(tsgi_reply_t *reply, const tsgi_field_t *field)
         reply->file = value;
         break;
     case HEADER_TYPE:
-        if (!is_clean(value)) {
-            /* As a header field it is found by httpd like every other one: a 500. */
-            apr_table_setn(r->headers_out, "Content-Type", value);
-            break;
+        /* As a header field it keeps its place, and what it must not hold is found by httpd
+         * like in every other one: a 500. Filters know it as content_type. */
+        apr_table_setn(r->headers_out, field_name(r->pool, field), value);
+        if (is_clean(value)) {
+            ap_set_content_type(r, value);
         }
-        ap_set_content_type(r, value);
         break;
     case HEADER_SET:
         apr_table_setn(r->headers_out, field_name(r->pool, field), value);
@@ -456,6 +463,9 @@ const char *tsgi_reply_trailers(tsgi_reply_t *reply, const uint8_t *payload, siz
             apr_table_addn(r->trailers_out, field_name(r->pool, &field), value);
         }
     }
+    if (!apr_is_empty_table(r->trailers_out)) {
+        reply->has_trailers = tsgi_trailers_add(r);
+    }
     return NULL;
 }
 
@@ -494,6 +504,13 @@ int tsgi_reply_is_complete(const tsgi_reply_t *reply)
 apr_status_t tsgi_reply_end(tsgi_reply_t *reply, int with_flush)
 {
     apr_bucket_alloc_t *alloc = reply->r->connection->bucket_alloc;
+    if (reply->has_trailers && !reply->is_passed) {
+        /* httpd would find the length of a body that comes with its end. */
+        const apr_status_t rv = tsgi_reply_flush(reply);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+    }
     if (with_flush) {
         insert(reply, apr_bucket_flush_create(alloc));
     }

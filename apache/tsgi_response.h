@@ -30,6 +30,7 @@ typedef struct {
     int is_dirty;        /**< something has not been flushed */
     unsigned passes;     /**< calls of the filters so far */
     int is_overrun;      /**< more bytes than Content-Length came; logged */
+    int has_trailers;    /**< they need chunks: the head must not tell a length */
 } tsgi_reply_t;
 
 void tsgi_reply_init(tsgi_reply_t *reply, request_rec *r);

@@ -2,7 +2,7 @@
  * What the loader finds in an entry and the host calls: the boundary between src/worker (finds it)
  * and src/http (serves it).
  */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Application } from '../types.ts';
 
 export type App =
@@ -11,7 +11,18 @@ export type App =
   /** A TSGI callable, `exports.application`. */
   | { readonly kind: 'callable'; readonly application: Application }
   /** A WHATWG fetch handler, `export default { fetch }`. */
-  | { readonly kind: 'fetch'; readonly fetch: (request: Request) => Response | Promise<Response> };
+  | { readonly kind: 'fetch'; readonly fetch: FetchHandler };
+
+/** As the node servers of Hono and others pass it beside the request: what getConnInfo() reads. */
+export interface FetchEnvironment {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+}
+
+export type FetchHandler = (
+  request: Request,
+  environment: FetchEnvironment,
+) => Response | Promise<Response>;
 
 /** Finds the app of a script. A script that may not run or cannot be loaded rejects with a TsgiError. */
 export type Resolve = (script: string) => App | Promise<App>;

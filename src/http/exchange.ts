@@ -122,6 +122,11 @@ export abstract class Exchange extends AsyncResource {
     this.channel.sendContinue(this.id);
   }
 
+  /** The client waits with the body, and nobody has asked for it yet. */
+  get isContinueDue(): boolean {
+    return this.#isExpecting;
+  }
+
   /** One log entry a line, in the error log of the request's virtual host. */
   log(level: number, text: string): void {
     for (const line of text.split('\n')) {

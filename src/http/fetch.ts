@@ -6,11 +6,11 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { ErrorDetails, ErrorNumber } from '../errors.ts';
 import { TsgiError } from '../errors.ts';
+import type { FetchHandler } from './app.ts';
 import { reasonOf } from './exchange.ts';
 import { exchangeOf } from './incoming.ts';
 import { describe } from './start.ts';
 
-export type FetchHandler = (request: Request) => Response | Promise<Response>;
 /** The part of srvx that is used here. */
 interface Srvx {
   NodeRequest: new (context: { req: IncomingMessage; res: ServerResponse }) => Request;
@@ -51,7 +51,7 @@ async function makeServer(handler: FetchHandler): Promise<Server> {
 function serve(srvx: Srvx, handler: FetchHandler, req: IncomingMessage, res: ServerResponse): void {
   let result: Response | Promise<Response>;
   try {
-    result = handler(new srvx.NodeRequest({ req, res }));
+    result = handler(new srvx.NodeRequest({ req, res }), { incoming: req, outgoing: res });
   } catch (error) {
     fail(req, 709, { reason: reasonOf(error) }, error);
     return;

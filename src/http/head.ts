@@ -45,6 +45,8 @@ export const S_REQUEST_ID = 15;
 const STRING_INTS = REQ_FIELDS - REQ_STRINGS;
 const FIELD_INTS = 5;
 const VARIABLE_INTS = 4;
+/** Variables of such names are facts of Apache's own, and stand before the others. */
+const FACT_PREFIX = 'tsgi.';
 
 // eslint-disable-next-line no-control-regex -- the question is exactly whether all is ASCII
 const NOT_ASCII = /[^\x00-\x7f]/;
@@ -73,6 +75,8 @@ export class Head {
   readonly #text: string;
   /** [offset, length] of each string, then [name, length, value, length] of each variable. */
   readonly #places: number[];
+  /** How many of the variables are facts; counted when first asked for. */
+  #knownFacts = -1;
 
   /**
    * Reads the REQUEST event at `at`. Copies what it needs: `events` is overwritten in the next turn.
@@ -156,17 +160,47 @@ export class Head {
     return this.mountLength === 0 ? '' : this.string(S_URI).slice(0, this.mountLength);
   }
 
-  /** How many variables Apache sent. */
+  /** How many variables Apache sent that apps may see. */
   get variableCount(): number {
-    return (this.#places.length - STRING_INTS) / VARIABLE_INTS;
+    return this.#sentCount - this.#factCount;
   }
 
   variableName(index: number): string {
-    return this.#decode(this.#cut(STRING_INTS + index * VARIABLE_INTS));
+    return this.#decode(this.#nameAt(this.#factCount + index));
   }
 
   variableValue(index: number): string {
-    return this.#decode(this.#cut(STRING_INTS + index * VARIABLE_INTS + 2));
+    return this.#decode(this.#valueAt(this.#factCount + index));
+  }
+
+  /** All values of one fact, `tls.protocol` say; none where Apache had nothing to tell. */
+  facts(name: string): string[] {
+    const values: string[] = [];
+    for (let i = 0; i < this.#factCount; i++) {
+      if (this.#nameAt(i) === FACT_PREFIX + name) values.push(this.#valueAt(i));
+    }
+    return values;
+  }
+
+  get #sentCount(): number {
+    return (this.#places.length - STRING_INTS) / VARIABLE_INTS;
+  }
+
+  get #factCount(): number {
+    if (this.#knownFacts < 0) {
+      let count = 0;
+      while (count < this.#sentCount && this.#nameAt(count).startsWith(FACT_PREFIX)) count++;
+      this.#knownFacts = count;
+    }
+    return this.#knownFacts;
+  }
+
+  #nameAt(index: number): string {
+    return this.#cut(STRING_INTS + index * VARIABLE_INTS);
+  }
+
+  #valueAt(index: number): string {
+    return this.#cut(STRING_INTS + index * VARIABLE_INTS + 2);
   }
 
   /** Bytes that travel as latin1 and are text: file names, decoded paths, variables. */

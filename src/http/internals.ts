@@ -118,6 +118,18 @@ export function findSymbol(object: object, description: string): symbol | undefi
   return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description);
 }
 
+/** The symbol under which Node keeps "somebody waits for drain". */
+let kNeedDrain: symbol | undefined;
+
+/** As ondrain() of _http_server.js. */
+export function emitDrain(res: ResponseInternals): void {
+  kNeedDrain ??= findSymbol(res, 'kNeedDrain');
+  if (kNeedDrain !== undefined && res[kNeedDrain] === true && !res.writableEnded) {
+    res[kNeedDrain] = false;
+    res.emit('drain');
+  }
+}
+
 export function planOf(server: Server): ServerPlan {
   const known = plans.get(server);
   if (known !== undefined) return known;

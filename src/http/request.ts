@@ -4,11 +4,9 @@
  * _http_server.js do.
  */
 import { AsyncResource } from 'node:async_hooks';
-import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import type { Server } from 'node:http';
 import { enterConnection, leaveConnection, tellConnection } from './connections.ts';
-import { closeResponse, closeSocket, onSocketError } from './closing.ts';
-import { endUnheard, isUnheard } from './ending.ts';
+import { isFinishHeard, publishFinish, publishStart } from './diagnostics.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
 import { Handwritten } from './handwritten.ts';
@@ -17,16 +15,19 @@ import { splitFields } from './head.ts';
 import type { HostedRequest } from './incoming.ts';
 import { emitRequest, makeRequest, makeResponse } from './incoming.ts';
 import type { WriteCallback } from './internals.ts';
-import { detachSignal, findSymbol, planOf } from './internals.ts';
+import { detachSignal, emitDrain, planOf } from './internals.ts';
 import type { HostedResponse } from './response.ts';
-import { headOf, isLatin1, toWire } from './response.ts';
-import { asSocket, RequestSocket } from './socket.ts';
-
-const requestStart = diagnosticsChannel('http.server.request.start');
-const responseFinish = diagnosticsChannel('http.server.response.finish');
-
-/** The symbol under which Node keeps "somebody waits for drain". */
-let kNeedDrain: symbol | undefined;
+import { headOf, isLatin1, isSentWithText, toWire } from './response.ts';
+import { isReadOn, RestOfBody } from './rest.ts';
+import {
+  closeResponse,
+  closeSocket,
+  failCallbacks,
+  finishBeforeRest,
+  onSocketError,
+} from './endings.ts';
+import { asSocket, openSocket, RequestSocket } from './socket.ts';
+import { endUnheard, isUnheard } from './unheard.ts';
 
 /** How far the response is. */
 type Phase =
@@ -57,26 +58,28 @@ export class NodeExchange extends Exchange {
   /** Where end() was called: there 'finish' comes, as with Node, and sees the same AsyncLocalStorage. */
   #ender: AsyncResource | undefined;
   #handwritten: Handwritten | undefined;
+  /** The app reads the request body on: the response's end waits for it. */
+  #rest: RestOfBody | undefined;
+  /** All that follows from the end of the response has been done. */
+  #isFinished = false;
 
   constructor(host: HostContext, id: number, head: Head, server: Server) {
     super(host, id, head);
     this.server = server;
     const plan = planOf(server);
-    this.socket = new RequestSocket(this, plan.responseOptions.highWaterMark);
+    this.socket = openSocket(RequestSocket, this, plan.responseOptions.highWaterMark);
     this.socket.server = server;
     this.req = makeRequest(this, plan);
     this.res = makeResponse(this, plan);
   }
 
   begin(): void {
-    const { server, socket, req, res } = this;
+    const { server, socket, res } = this;
     enterConnection(server);
     socket.on('error', onSocketError);
     if (server.timeout) asSocket(socket).setTimeout(server.timeout);
     if (!tellConnection(server, asSocket(socket))) return;
-    if (requestStart.hasSubscribers) {
-      requestStart.publish({ request: req, response: res, socket, server });
-    }
+    publishStart(this);
     res.assignSocket(asSocket(socket));
     try {
       emitRequest(this);
@@ -102,6 +105,7 @@ export class NodeExchange extends Exchange {
       req._addHeaderLines(raw, raw.length);
     }
     req.push(null);
+    this.#stopReading();
   }
 
   // ---- the response --------------------------------------------------------------------
@@ -125,7 +129,14 @@ export class NodeExchange extends Exchange {
     }
     if (!this.isOpen || this.#isComplete || this.socket.destroyed) return false;
     this.socket.touch();
-    this.#transmit(res, toWire(data, encoding), isLatin1(encoding));
+    if (!res._headerSent && res._header !== null) {
+      this.#transmitHead(res, data, encoding);
+    } else if (data.length > 0) {
+      const fin = this.#isLast(res);
+      const waiting = this.channel.write(this.id, toWire(data, encoding), isLatin1(encoding), fin);
+      this.transmitted(waiting, data.length, fin);
+    }
+    // Nothing to say: ended() ends the response.
     if (!this.isEnding && callback) {
       if (this.waiting < HIGH_WATER) process.nextTick(callback);
       else this.#writes.push(callback);
@@ -133,32 +144,35 @@ export class NodeExchange extends Exchange {
     return this.waiting < HIGH_WATER;
   }
 
-  #transmit(res: HostedResponse, data: string | Uint8Array, latin1: boolean): void {
-    const fin = this.isEnding && !(this.isChunked && res._trailer !== '');
-    const { channel, id } = this;
+  #transmitHead(
+    res: HostedResponse,
+    data: string | Uint8Array,
+    encoding: BufferEncoding | null | undefined,
+  ): void {
+    const body = data.length === 0 ? undefined : toWire(data, encoding);
+    const isUtf8 = isSentWithText(data, encoding, this.isChunked);
+    res._headerSent = true;
+    const { status, reason, headers } = headOf(res, isUtf8);
+    if (status < 200) {
+      this.fail(714, { status });
+      this.socket.destroy();
+      return;
+    }
+    const fin = this.#isLast(res);
     let waiting: number;
-    if (!res._headerSent && res._header !== null) {
-      res._headerSent = true;
-      const { status, reason, headers } = headOf(res);
-      if (status < 200) {
-        this.fail(714, { status });
-        this.socket.destroy();
-        return;
-      }
-      const body = data.length === 0 ? undefined : data;
-      try {
-        waiting = channel.respond(id, status, reason, headers, body, latin1, fin);
-      } catch (error) {
-        this.#refused(error);
-        return;
-      }
-    } else if (data.length > 0) {
-      waiting = channel.write(id, data, latin1, fin);
-    } else {
-      // Nothing to say: ended() ends the response.
+    try {
+      const { channel, id } = this;
+      waiting = channel.respond(id, status, reason, headers, body, isLatin1(encoding), fin);
+    } catch (error) {
+      this.#refused(error);
       return;
     }
     this.transmitted(waiting, data.length, fin);
+  }
+
+  /** What is sent now ends the response. */
+  #isLast(res: HostedResponse): boolean {
+    return this.isEnding && !(this.isChunked && res._trailer !== '') && !isReadOn(this);
   }
 
   /** `res.end()` has run. */
@@ -167,11 +181,35 @@ export class NodeExchange extends Exchange {
     this.#phase = 'ended';
     if (this.#isComplete || !this.isOpen) return;
     this.#isComplete = true;
+    if (isReadOn(this)) {
+      this.#rest = new RestOfBody(this);
+      if (this.waiting < HIGH_WATER) setImmediate(finishBeforeRest, this);
+    } else this.#sendEnd(res);
+  }
+
+  #sendEnd(res: HostedResponse): void {
     try {
       this.channel.end(this.id, this.isChunked ? res._trailer : '');
     } catch (error) {
       this.#refused(error);
     }
+  }
+
+  /** The response has left, all but its end. */
+  finishBeforeRest(): void {
+    if (this.#rest !== undefined && !this.#isFinished) this.#finish();
+  }
+
+  /** The app reads the request body on. */
+  get isSocketNeeded(): boolean {
+    return this.#rest !== undefined;
+  }
+
+  #stopReading(): void {
+    if (this.#rest === undefined) return;
+    this.#rest.stop();
+    this.#rest = undefined;
+    if (this.isOpen) this.#sendEnd(this.res);
   }
 
   /**
@@ -194,16 +232,10 @@ export class NodeExchange extends Exchange {
 
   takeDrain(): void {
     this.waiting = 0;
-    const { res } = this;
-    kNeedDrain ??= findSymbol(res, 'kNeedDrain');
-    if (kNeedDrain !== undefined && res[kNeedDrain] === true && !res.writableEnded) {
-      res[kNeedDrain] = false;
-      res.emit('drain');
-    }
-    const writes = this.#writes;
-    this.#writes = [];
-    for (const callback of writes) callback();
+    emitDrain(this.res);
+    for (const callback of this.#writes.splice(0)) callback();
     this.#handwritten?.unblock();
+    this.finishBeforeRest();
   }
 
   takeFinish(): void {
@@ -211,18 +243,17 @@ export class NodeExchange extends Exchange {
     this.waiting = 0;
     this.#phase = 'finished';
     const { res } = this;
-    for (const callback of this.#writes) process.nextTick(callback);
-    this.#writes = [];
+    for (const callback of this.#writes.splice(0)) process.nextTick(callback);
     this.#handwritten?.unblock();
     // An app that wrote its response by hand has left `res` as it was: only its closing is left.
-    if (!res.writableEnded || this.socket.destroyed) this.socket.destroy();
-    else if (this.#ender) this.#ender.runInAsyncScope(this.#responseFinished, this);
-    else this.#responseFinished();
+    const isToFinish = res.writableEnded && !this.socket.destroyed && !this.#isFinished;
+    if (isToFinish) this.#finish();
+    else this.socket.destroy();
   }
 
   override finishQuietly(): boolean {
     const isSaid = this.res.writableEnded && this.#writes.length === 0 && !this.#handwritten;
-    if (!isSaid || !isUnheard(this) || responseFinish.hasSubscribers) return false;
+    if (!isSaid || !isUnheard(this) || isFinishHeard()) return false;
     this.isOpen = false;
     this.waiting = 0;
     this.#phase = 'finished';
@@ -232,17 +263,21 @@ export class NodeExchange extends Exchange {
     return true;
   }
 
+  #finish(): void {
+    if (this.#ender) this.#ender.runInAsyncScope(this.#responseFinished, this);
+    else this.#responseFinished();
+  }
+
   /** resOnFinish(), then what it is a listener of. */
   #responseFinished(): void {
-    const { req, res, server, socket } = this;
-    if (responseFinish.hasSubscribers) {
-      responseFinish.publish({ request: req, response: res, socket, server });
-    }
-    this.#leaveRequest();
+    const { req, res, socket } = this;
+    this.#isFinished = true;
+    publishFinish(this);
+    if (this.#rest === undefined) this.#leaveRequest();
     detachSignal(req);
     if (socket._httpMessage === res) res.detachSocket(asSocket(socket));
     process.nextTick(closeResponse, this);
-    for (const callback of this.#finishes) callback();
+    for (const callback of this.#finishes.splice(0)) callback();
   }
 
   /** The rest of the request body, if any, stays with Apache. */
@@ -268,6 +303,7 @@ export class NodeExchange extends Exchange {
 
   /** The socket is destroyed: by takeClose(), by the app, or after the end. */
   socketDestroyed(error: Error | null): void {
+    this.#stopReading();
     if (this.isOpen && this.#phase === 'open') {
       this.fail(712, { reason: error === null ? 'it gave no reason' : reasonOf(error) });
       this.abortSignal();
@@ -279,30 +315,10 @@ export class NodeExchange extends Exchange {
   closed(hadError: boolean): void {
     if (this.#phase !== 'finished') {
       this.req.destroy(connectionReset());
-      this.#failCallbacks();
+      failCallbacks(this.#writes.splice(0), this.#finishes.splice(0));
     }
     leaveConnection(this.server);
     this.socket.emit('close', hadError);
-  }
-
-  #failCallbacks(): void {
-    const error = Object.assign(new Error('Cannot call write after a stream was destroyed'), {
-      code: 'ERR_STREAM_DESTROYED',
-    });
-    for (const callback of this.#writes) process.nextTick(callback, error);
-    // Node 20 and 22 have one that takes no error and would emit 'finish'.
-    for (const callback of this.#finishes)
-      if (callback.length > 0) process.nextTick(callback, error);
-    this.#writes = [];
-    this.#finishes = [];
-  }
-
-  /** socketOnTimeout() of _http_server.js. @returns whether somebody took care of it. */
-  emitTimeout(): boolean {
-    const { req, res, server, socket } = this;
-    const byRequest = !req.complete && req.emit('timeout', socket);
-    const byResponse = socket._httpMessage === res && res.emit('timeout', socket);
-    return server.emit('timeout', socket) || byRequest || byResponse;
   }
 
   // ---- what comes through the socket ---------------------------------------------------

@@ -25,24 +25,38 @@ export interface ResponseHead {
 
 // eslint-disable-next-line no-control-regex -- the question is exactly whether all is ASCII
 const NOT_ASCII = /[^\x00-\x7f]/;
-const DISPOSITION = /^content-disposition: .*$/gim;
 
 /**
- * Node decodes the value of Content-Disposition from UTF-8 when the length is known, because it
- * sends the head as UTF-8 together with a body that is text (nodejs/node#46528). Ours leaves as
- * latin1, so the bytes are put back.
+ * The bytes of a head, as latin1 text. Node writes it as UTF-8 where it leaves in one piece with text, else as
+ * latin1, which keeps of a character beyond it the lower half.
  */
-function withDispositionBytes(headers: string): string {
-  return headers.replace(DISPOSITION, (line) => Buffer.from(line, 'utf8').toString('latin1'));
+function bytesOf(text: string, isUtf8: boolean): string {
+  if (!NOT_ASCII.test(text)) return text;
+  return Buffer.from(text, isUtf8 ? 'utf8' : 'latin1').toString('latin1');
 }
 
-/** Takes `HTTP/1.1 200 OK\r\nName: value\r\n…\r\n` apart, which _storeHeader() has made. */
-export function headOf(response: HostedResponse): ResponseHead {
-  const text = response._header ?? '';
+/**
+ * Takes `HTTP/1.1 200 OK\r\nName: value\r\n…\r\n` apart, which _storeHeader() has made.
+ * @param isUtf8 Node would send it with text.
+ */
+export function headOf(response: HostedResponse, isUtf8: boolean): ResponseHead {
+  const text = bytesOf(response._header ?? '', isUtf8);
   const end = text.indexOf('\r\n');
-  let headers = text.slice(end + 2, -2);
-  if (response._contentLength && NOT_ASCII.test(headers)) headers = withDispositionBytes(headers);
+  const headers = text.slice(end + 2, -2);
   return { status: Number(text.slice(9, 12)), reason: text.slice(13, end), headers };
+}
+
+/**
+ * Whether Node's own code would send the head together with this first piece, as text: see _send() of
+ * _http_outgoing.js. A chunk is no such piece, since its length stands before it.
+ */
+export function isSentWithText(
+  data: string | Uint8Array,
+  encoding: string | null | undefined,
+  isChunked: boolean,
+): boolean {
+  const isText = typeof data === 'string' && (!encoding || encoding === 'utf8');
+  return isText && (!isChunked || data === '');
 }
 
 /** What the addon writes as it is: latin1 or UTF-8 text, or bytes. */

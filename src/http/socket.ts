@@ -7,12 +7,14 @@
 import type { AddressInfo } from 'node:net';
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { emitTimeout } from './endings.ts';
 import type { EndState, WriteCallback } from './internals.ts';
 import { markClosed } from './internals.ts';
 import type { Exchange } from './exchange.ts';
 import { HIGH_WATER } from './exchange.ts';
 import { S_LOCAL_ADDR, S_REMOTE_ADDR } from './head.ts';
 import type { NodeExchange } from './request.ts';
+import { tlsVariantOf } from './tls.ts';
 
 /** As net.Socket's own; `close` is emitted by hand, after the request has been told. */
 const OPTIONS = { allowHalfOpen: true, emitClose: false, highWaterMark: HIGH_WATER } as const;
@@ -171,7 +173,7 @@ export class RequestSocket extends ExchangeSocket {
 
   /** Called by net.Socket's timer; as socketOnTimeout of _http_server.js. */
   _onTimeout(): void {
-    if (!this.exchange.emitTimeout()) this.destroy();
+    if (!emitTimeout(this.exchange)) this.destroy();
     this.emit('timeout');
   }
 }
@@ -186,6 +188,8 @@ const SHARED = {
   parser: null,
   // Inherited, it would write to a handle.
   _writev: null,
+  // What people look at: it is a Socket.
+  constructor: Socket,
 } as const;
 
 // `instanceof net.Socket` holds, and what is not overridden above (setTimeout, setNoDelay,
@@ -200,6 +204,8 @@ for (const [name, value] of Object.entries(SHARED)) {
   });
 }
 
+Reflect.deleteProperty(RequestSocket.prototype, 'constructor');
+
 // What Apache has not taken yet counts as not written.
 const ownLength = Object.getOwnPropertyDescriptor(Duplex.prototype, 'writableLength');
 Object.defineProperty(RequestSocket.prototype, 'writableLength', {
@@ -209,6 +215,24 @@ Object.defineProperty(RequestSocket.prototype, 'writableLength', {
   configurable: true,
   enumerable: false,
 });
+
+type SocketClass<A extends unknown[], T extends ExchangeSocket> = new (...args: A) => T;
+
+const tlsVariants = new Map<unknown, unknown>();
+
+/** Makes a socket; where the client came by TLS, one that is a tls.TLSSocket. */
+export function openSocket<A extends [Exchange, ...unknown[]], T extends ExchangeSocket>(
+  Kind: SocketClass<A, T>,
+  ...args: A
+): T {
+  if (!args[0].head.isTls) return new Kind(...args);
+  let Variant = tlsVariants.get(Kind) as SocketClass<A, T> | undefined;
+  if (Variant === undefined) {
+    Variant = tlsVariantOf(Kind, Socket.prototype);
+    tlsVariants.set(Kind, Variant);
+  }
+  return new Variant(...args);
+}
 
 /** The same object, as the type that Node's API asks for. */
 export function asSocket(socket: ExchangeSocket): Socket {

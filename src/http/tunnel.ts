@@ -59,6 +59,8 @@ export class TunnelSocket extends ExchangeSocket {
   }
 }
 
+Reflect.deleteProperty(TunnelSocket.prototype, 'constructor');
+
 function emitClose(socket: TunnelSocket, hadError: boolean): void {
   socket.emit('close', hadError);
 }

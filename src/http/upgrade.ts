@@ -20,7 +20,7 @@ import { planOf } from './internals.ts';
 import { openPassed, watchHead } from './passed.ts';
 import type { ParsedHead, RawSink } from './raw.ts';
 import { RawResponse } from './raw.ts';
-import { asSocket } from './socket.ts';
+import { asSocket, openSocket } from './socket.ts';
 import { TunnelSocket } from './tunnel.ts';
 import type { UpgradeKind } from './upgrades.ts';
 
@@ -84,7 +84,7 @@ export class UpgradeExchange extends Exchange implements RawSink {
     this.server = server;
     this.#kind = head.isPassable ? 'passed' : 'relayed';
     this.#reader = new RawResponse(this, head.string(S_METHOD));
-    this.socket = new TunnelSocket(this);
+    this.socket = openSocket(TunnelSocket, this);
     this.socket.server = server;
     this.req = makeRequest(this, planOf(server));
     this.req.upgrade = true;

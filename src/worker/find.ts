@@ -121,7 +121,8 @@ async function byShape(value: unknown): Promise<App | undefined> {
     const { fetch } = shape;
     return {
       kind: 'fetch',
-      fetch: (request) => Reflect.apply(fetch, shape, [request]) as Response | Promise<Response>,
+      fetch: (request, environment) =>
+        Reflect.apply(fetch, shape, [request, environment]) as Response | Promise<Response>,
     };
   }
   if (isFunction(shape['callback']) && isFunction(shape['use'])) {

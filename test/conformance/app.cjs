@@ -2,7 +2,10 @@
 // request is kept under the request's X-Case, and told at /seen.
 'use strict';
 const { createHash } = require('node:crypto');
+const { readFileSync } = require('node:fs');
 const http = require('node:http');
+const https = require('node:https');
+const net = require('node:net');
 
 const seen = new Map();
 
@@ -151,6 +154,170 @@ const routes = {
     res.writeProcessing();
     setTimeout(() => res.end('processed'), 10);
   },
+  '/hints-and-more': (req, res) => {
+    res.writeProcessing();
+    res.writeEarlyHints({ link: '</a.css>; rel=preload', 'x-trace': '7' });
+    res.writeHead(200, { 'X-Final': 'yes' }).end('final');
+  },
+  '/drain': (req, res, note) => {
+    res.on('drain', () => {
+      note(`drain ${res.writableNeedDrain}`);
+      res.end();
+    });
+    const hasRoom = res.write(Buffer.alloc(256 * 1024, 'x'));
+    note(`written ${hasRoom}`);
+    if (hasRoom === res.writableNeedDrain) note('which contradicts itself');
+    if (hasRoom) res.end();
+  },
+  '/cork-twice': (req, res, note) => {
+    res.cork();
+    res.cork();
+    res.write('a');
+    note(`corked ${res.writableCorked}`);
+    res.uncork();
+    res.write('b');
+    res.uncork();
+    note(`corked ${res.writableCorked}`);
+    res.end('c');
+  },
+  '/head-status': (req, res) => {
+    res.statusCode = 404;
+    res.statusMessage = 'Nothing Here';
+    res.end('gone');
+  },
+  '/head-merged': (req, res) => {
+    res.setHeader('X-Set', 'by setHeader');
+    res.setHeader('X-Both', 'by setHeader');
+    res.writeHead(201, 'Made', { 'x-both': 'by writeHead', 'X-Number': 7 }).end('merged');
+  },
+  '/head-list': (req, res) => {
+    res.writeHead(200, 'Fine', ['X-A', '1', 'X-A', '2', 'x-b', '3']).end('list');
+  },
+  '/head-undone': (req, res) => {
+    res.setHeader('X-Gone', '1');
+    res.appendHeader('X-More', 'a');
+    res.appendHeader('x-more', 'b');
+    res.removeHeader('x-gone');
+    res.end(JSON.stringify([res.getHeaderNames(), res.hasHeader('X-More')]));
+  },
+  '/head-map': (req, res) => {
+    res.setHeaders(new Map([['X-Map', '1']]));
+    res.end('map');
+  },
+  '/head-twice': (req, res, note) => {
+    res.writeHead(200, { 'X-First': '1' });
+    try {
+      res.writeHead(500, { 'X-Second': '2' });
+    } catch (error) {
+      note(error.code);
+    }
+    res.end('once');
+  },
+  '/utf8-bytes': (req, res) => {
+    res.setHeader('X-Utf8', Buffer.from('caf\u00e9 \u20ac').toString('latin1'));
+    res.end(Buffer.from('bytes'));
+  },
+  '/latin1-with-bytes': (req, res) => {
+    res.writeHead(200, 'Tr\u00e8s bien', { 'X-Latin': 'caf\u00e9' });
+    res.end(Buffer.from('bytes'));
+  },
+  '/latin1-with-text': (req, res) => {
+    res.writeHead(200, 'Tr\u00e8s bien', { 'X-Latin': 'caf\u00e9', 'Content-Length': 4 });
+    res.end('text');
+  },
+  '/latin1-with-chunks': (req, res) => {
+    res.setHeader('X-Latin', 'caf\u00e9');
+    res.write('te');
+    res.end('xt');
+  },
+  '/latin1-flushed': (req, res) => {
+    res.setHeader('X-Latin', 'caf\u00e9');
+    res.flushHeaders();
+    res.end('text');
+  },
+  '/latin1-alone': (req, res) => res.writeHead(204, { 'X-Latin': 'caf\u00e9' }).end(),
+  '/disposition': (req, res) => {
+    const name = Buffer.from('caf\u00e9.txt').toString('latin1');
+    res.setHeader('Content-Disposition', `attachment; filename="${name}"`);
+    res.end('named');
+  },
+  '/trailers-late': (req, res) => {
+    res.writeHead(200, { Trailer: 'X-Sum, X-Time' });
+    res.write('body');
+    setTimeout(() => {
+      res.addTrailers([
+        ['X-Sum', '4'],
+        ['X-Time', 'caf\u00e9'],
+      ]);
+      res.end(' and more');
+    }, 20);
+  },
+  '/trailers-unannounced': (req, res) => {
+    res.write('body');
+    res.addTrailers({ 'X-Sum': '4' });
+    res.end();
+  },
+  '/trailers-of-nothing': (req, res) => {
+    res.writeHead(200, { 'Transfer-Encoding': 'chunked', Trailer: 'X-Sum' });
+    res.addTrailers({ 'X-Sum': '0' });
+    res.end();
+  },
+  '/read-on': (req, res, note) => {
+    // Answers at the first bytes, and takes the rest of the upload all the same.
+    let length = 0;
+    req.once('data', () => res.end('thanks'));
+    req.on('data', (chunk) => (length += chunk.length));
+    req.on('end', () => note(`req read ${length}`));
+  },
+  '/read-slowly': (req, res, note) => {
+    // Slower than the client sends: it has left long before the end.
+    let length = 0;
+    req.once('data', () => res.end('thanks'));
+    req.on('data', (chunk) => {
+      length += chunk.length;
+      req.pause();
+      setTimeout(() => req.resume(), 2);
+    });
+    req.on('end', () => note(`req read ${length}`));
+  },
+  '/iterate': async (req, res, note) => {
+    let length = 0;
+    for await (const chunk of req) {
+      if (length === 0) res.end('thanks');
+      length += chunk.length;
+    }
+    note(`req read ${length}`);
+  },
+  '/pipe': (req, res) => req.pipe(res),
+  '/destroy-request': (req, res, note) => {
+    req.once('data', () => {
+      req.destroy();
+      note(`destroyed ${req.destroyed}`);
+    });
+  },
+  '/req-timeout': (req, res, note) => {
+    req.setTimeout(50, () => {
+      note('req timeout');
+      res.writeHead(503).end('timed out');
+    });
+  },
+  '/socket-timeout': (req, res, note) => {
+    req.socket.setTimeout(50, () => note('socket timeout'));
+    res.on('timeout', () => {
+      note('res timeout');
+      res.end('timed out');
+    });
+  },
+  '/server-timeout': (req, res, note) => {
+    server.once('timeout', (socket) => {
+      note(`server timeout ${socket === req.socket}`);
+      res.end('timed out');
+    });
+    req.socket.setTimeout(50);
+  },
+  '/no-timeout-listener': (req) => {
+    req.socket.setTimeout(50);
+  },
   '/encodings': (req, res) => {
     res.write('68656c6c6f', 'hex');
     res.write(' caf\u00e9 ', 'latin1');
@@ -190,10 +357,25 @@ const routes = {
     });
   },
   '/client': (req, res) => {
-    const { remoteAddress, remoteFamily, localAddress, encrypted, alpnProtocol } = req.socket;
-    const shown = { remoteAddress, remoteFamily, localAddress, encrypted: encrypted ?? false };
-    res.end(JSON.stringify({ ...shown, alpnProtocol: alpnProtocol ?? null }));
+    const { socket } = req;
+    const { remoteAddress, remoteFamily, localAddress, encrypted, authorized } = socket;
+    const { servername, alpnProtocol, authorizationError } = socket;
+    const plain = { remoteAddress, remoteFamily, localAddress, kind: socket.constructor.name };
+    const isNetSocket = socket instanceof net.Socket;
+    const tls = encrypted && {
+      isTlsSocket: socket instanceof require('node:tls').TLSSocket,
+      ...{ authorized, authorizationError, servername },
+      alpnProtocol: String(alpnProtocol).padEnd(10),
+      ...{ protocol: socket.getProtocol(), cipher: socket.getCipher() },
+      certificate: socket.getPeerCertificate(),
+      x509: socket.getPeerX509Certificate() ?? null,
+      isReused: socket.isSessionReused(),
+    };
+    const hasPorts = socket.remotePort > 0 && socket.localPort > 0;
+    const isSame = socket === req.connection && socket === res.socket && socket === req.client;
+    res.end(JSON.stringify({ ...plain, isNetSocket, hasPorts, isSame, tls }));
   },
+  '/raw': (req, res) => res.end(JSON.stringify(req.rawHeaders)),
   '/content-type-twice': (req, res) => {
     res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Encoding': 'identity' });
     res.end('{}');
@@ -254,9 +436,9 @@ function record(req) {
 }
 
 function serve(req, res) {
-  const url = new URL(req.url, 'http://a');
-  if (url.pathname === '/seen') {
-    const entry = seen.get(url.searchParams.get('id'));
+  const [path, query] = req.url.split('?');
+  if (path === '/seen') {
+    const entry = seen.get(new URLSearchParams(query).get('id'));
     res.end(JSON.stringify(entry ?? null));
     return;
   }
@@ -264,21 +446,30 @@ function serve(req, res) {
   const note = (text) => entry.notes.push(text);
   watch(req, res, entry.notes);
   req.on('end', () => (entry.rawTrailers = req.rawTrailers));
-  res.on('close', () => setImmediate(() => (entry.isOver = true)));
-  const [, name] = url.pathname.split('/');
+  // A body that was refused, by its Expect, never comes.
+  let open = req.headers.expect === undefined ? 2 : 1;
+  const onClose = () => setImmediate(() => (entry.isOver = --open <= 0));
+  req.on('close', onClose);
+  res.on('close', onClose);
+  const [, name] = path.replace(/^http:\/\/[^/]*/, '').split('/');
   (routes[`/${name}`] ?? routes['/plain'])(req, res, note);
 }
 
-const server = http.createServer(serve);
-server.on('checkContinue', (req, res) => {
-  if (req.url.startsWith('/refuse')) {
+const { TLS_KEY, TLS_CERT } = process.env;
+const server =
+  TLS_KEY === undefined
+    ? http.createServer(serve)
+    : https.createServer({ key: readFileSync(TLS_KEY), cert: readFileSync(TLS_CERT) }, serve);
+if (process.env.EXPECT !== 'default') {
+  server.on('checkContinue', (req, res) => {
+    if (!req.url.startsWith('/refuse')) res.writeContinue();
     serve(req, res);
-    return;
-  }
-  res.writeContinue();
-  serve(req, res);
-});
-if (process.env.EXPECT === 'default') server.removeAllListeners('checkContinue');
+  });
+  server.on('checkExpectation', (req, res) => {
+    record(req).isOver = true;
+    res.writeHead(417, 'Not Here').end(`expected ${req.headers.expect}`);
+  });
+}
 server.listen(process.env.TSGI_HOSTED ? 80 : 0, '127.0.0.1', () => {
   if (!process.env.TSGI_HOSTED) process.stdout.write(`${server.address().port}\n`);
 });

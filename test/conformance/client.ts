@@ -164,12 +164,13 @@ export class Client {
     });
     const freed = new Promise<boolean>((resolve) => {
       req.on('socket', (socket) => {
-        socket.once('close', () => {
-          resolve(false);
-        });
-        socket.once('free', () => {
-          resolve(true);
-        });
+        const settle = (isFree: boolean) => () => {
+          socket.removeListener('close', onClose).removeListener('free', onFree);
+          resolve(isFree);
+        };
+        const onClose = settle(false);
+        const onFree = settle(true);
+        socket.on('close', onClose).on('free', onFree);
       });
     });
     const sent = sendBody(req, spec);

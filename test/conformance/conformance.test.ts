@@ -1,8 +1,9 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { selfSigned } from '../harness/certificates.ts';
 import { Httpd } from '../harness/httpd.ts';
 import { place } from '../harness/place.ts';
 import { waitFor } from '../harness/wait.ts';
@@ -71,24 +72,14 @@ class Target {
 
 describe('an app below Apache, beside the same app by itself', function () {
   this.timeout(20_000);
-  let child: ChildProcess;
-  let plain: Target;
   /** Differences that were needed. */
   const needed = new Set<string>();
-
-  before(async () => {
-    child = spawn(process.execPath, [app], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [line] = (await once(child.stdout ?? expect.fail('no stdout'), 'data')) as [Buffer];
-    plain = new Target(Number(line.toString()), 'http');
-  });
-  after(() => {
-    plain.close();
-    child.kill();
-  });
 
   for (const transport of ['http', 'tls', 'h2'] as const) {
     describe(`over ${transport}`, () => {
       let httpd: Httpd;
+      let child: ChildProcess;
+      let plain: Target;
       let hosted: Target;
       before(async () => {
         const { modules, config } = configs[transport];
@@ -97,16 +88,23 @@ describe('an app below Apache, beside the same app by itself', function () {
           config: `${config}AllowEncodedSlashes NoDecode\nTSGIDaemonProcess site\nTSGIScriptAlias / "${app}" process-group=site\n`,
         });
         if (transport === 'tls') {
-          const files = ['-keyout', `${httpd.dir}/key.pem`, '-out', `${httpd.dir}/cert.pem`];
-          const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost'];
-          execFileSync('openssl', [...args, '-days', '2', ...files], { stdio: 'ignore' });
-          execFileSync('chmod', ['644', `${httpd.dir}/key.pem`]);
+          selfSigned(httpd.dir);
         }
+        // By itself it speaks TLS, too; HTTP/2 is compared with HTTP/1.1.
+        const keys = { TLS_KEY: `${httpd.dir}/key.pem`, TLS_CERT: `${httpd.dir}/cert.pem` };
+        child = spawn(process.execPath, [app], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+          env: { ...process.env, ...(transport === 'tls' ? keys : {}) },
+        });
+        const [line] = (await once(child.stdout ?? expect.fail('no stdout'), 'data')) as [Buffer];
+        plain = new Target(Number(line.toString()), transport === 'tls' ? 'tls' : 'http');
         await httpd.start();
         httpd.log.allow('TSGI0712', 'TSGI0177', 'AH0', 'AH1', 'h2'); // what cases provoke
         hosted = new Target(httpd.port, transport);
       });
       after(async () => {
+        plain.close();
+        child.kill();
         hosted.close();
         await httpd.stop();
       });
@@ -127,6 +125,7 @@ describe('an app below Apache, beside the same app by itself', function () {
           }
           const [one, other] = outcomes.map((outcome) => without(outcome, names));
           expect(other).to.deep.equal(one);
+          expectLength(test, outcomes);
         });
       }
     });
@@ -146,6 +145,16 @@ describe('an app below Apache, beside the same app by itself', function () {
     });
   });
 });
+
+/** A length that the app by itself tells is told below Apache as well. */
+function expectLength(test: Case, outcomes: readonly Outcome[]): void {
+  const [told, here] = outcomes.map(({ seen: { end, headers } }) =>
+    end === 'none' ? undefined : headers.find(([name]) => /^content-length$/i.test(name))?.[1],
+  );
+  const isLeftOut = test.method === 'HEAD' && told === '0';
+  const isOwn = outcomes[1]?.view !== null && outcomes[0]?.seen.end === outcomes[1]?.seen.end;
+  if (told !== undefined && !isLeftOut && isOwn) expect(here).to.equal(told);
+}
 
 /** The differences that are accepted there. */
 function expected(test: Case, transport: Transport): string[] {

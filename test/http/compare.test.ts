@@ -130,6 +130,55 @@ const cases: Case[] = [
       res.end('hello');
     },
   },
+  ...(
+    [
+      ['text', (res) => res.end('hello')],
+      ['text in latin1', (res) => res.end('hello', 'latin1')],
+      ['bytes', (res) => res.end(Buffer.from('hello'))],
+      ['chunks', (res) => void (res.write('hel'), res.end('lo'))],
+      ['nothing', (res) => res.end()],
+      ['an empty text', (res) => res.end('')],
+      [
+        'its head flushed',
+        (res) => {
+          res.flushHeaders();
+          res.end('hello');
+        },
+      ],
+      ['a length', (res) => res.setHeader('Content-Length', 5).end('hello')],
+    ] as [string, (res: ServerResponse) => unknown][]
+  ).map(([kind, send]) => ({
+    name: `sends header values and a reason beyond ASCII in the bytes that Node sends, with ${kind}`,
+    app: (_req: IncomingMessage, res: ServerResponse): void => {
+      res.statusMessage = 'Très bien';
+      res.setHeader('X-Latin', 'café');
+      res.setHeader('Content-Disposition', 'attachment; filename="é.txt"');
+      send(res);
+    },
+  })),
+  {
+    name: 'reads on when it has answered',
+    spec: { headers: [HOST, CHUNKED], body: ['one', 'two', 'three'] },
+    app: (req, res, log) => {
+      watch(req, res, log);
+      let length = 0;
+      req.once('data', () => res.end('thanks'));
+      req.on('data', (chunk: Buffer) => (length += chunk.length));
+      req.on('end', () => log.push(`req ${length} bytes`));
+    },
+  },
+  {
+    name: 'answers in pieces and reads on',
+    spec: { headers: [HOST, CHUNKED], body: ['one', 'two', 'three'] },
+    app: (req, res, log) => {
+      watch(req, res, log);
+      res.write('thank ');
+      setImmediate(() => {
+        res.end('you', () => log.push('end callback'));
+        req.on('data', (chunk: Buffer) => log.push(`req ${chunk.length > 0}`)).resume();
+      });
+    },
+  },
   {
     name: 'answers HEAD without a body',
     spec: { method: 'HEAD' },

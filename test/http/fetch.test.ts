@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Hono } from 'hono';
-import type { FetchHandler } from '../../src/http/fetch.ts';
+import type { FetchHandler } from '../../src/http/app.ts';
 import { waitFor } from '../harness/wait.ts';
 import type { FakeChannel } from './fake-channel.ts';
 import { makeHost } from './fake-channel.ts';

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { waitFor } from '../harness/wait.ts';
 import type { LoggingApp } from './both.ts';
-import type { FakeExchange, RequestSpec } from './fake-channel.ts';
+import type { FakeChannel, FakeExchange, RequestSpec } from './fake-channel.ts';
 import { makeHost } from './fake-channel.ts';
 
 /** Notes everything that tells of an end. */
@@ -197,13 +197,116 @@ describe('an app that breaks off', () => {
     expect(exchange.body).to.equal('all of it');
     expect(exchange.aborted).to.equal(undefined);
   });
+});
 
-  it('an upload by answering early closes the request', async () => {
-    const { exchange, log } = await served((req, res) => {
-      req.once('data', () => res.writeHead(413).end('too much'));
-    }, UPLOAD);
-    expect(exchange.status).to.equal(413);
-    expect(log).to.include('res finish').and.include('req aborted');
+describe('an app that answers before the upload is whole', () => {
+  interface Upload {
+    readonly channel: FakeChannel;
+    readonly exchange: FakeExchange;
+    readonly req: IncomingMessage;
+    readonly log: string[];
+  }
+
+  /** The response has been heard of; the upload is not whole. */
+  async function answered(
+    app: (req: IncomingMessage, res: ServerResponse) => void,
+  ): Promise<Upload> {
+    const log: string[] = [];
+    const requests: IncomingMessage[] = [];
+    const server = createServer((req, res) => {
+      requests.push(req);
+      watch(req, res, log);
+      app(req, res);
+    });
+    const { channel } = makeHost({ kind: 'server', server });
+    const exchange = channel.queue(UPLOAD);
+    channel.deliver();
+    await waitFor(() => log.some((line) => line.startsWith('res close')));
+    const [req] = requests;
+    if (req === undefined) throw new Error('there was no request');
+    return { channel, exchange, req, log };
+  }
+
+  function late(upload: Upload): void {
+    upload.channel.body(upload.exchange, 'late');
+    upload.channel.deliver();
+  }
+
+  const first = (req: IncomingMessage, res: ServerResponse): void => {
+    req.once('data', () => res.writeHead(413).end('too much'));
+  };
+
+  it('reads on: the end of the response waits for the end of the body', async () => {
+    const upload = await answered((req, res) => {
+      first(req, res);
+      req.on('data', () => undefined);
+    });
+    const { channel, exchange, log } = upload;
+    expect(exchange.body).to.equal('too much');
+    expect([exchange.isComplete, exchange.isDead]).to.deep.equal([false, false]);
+    expect(log).to.include('res finish').and.not.include('req aborted');
+    late(upload);
+    channel.endBody(exchange);
+    channel.deliver();
+    await waitFor(() => log.includes('req end') && exchange.isComplete);
+    expect(log).to.not.include('req aborted');
+    await waitFor(() => exchange.isDead);
+    expect(exchange.aborted).to.equal(undefined);
+  });
+
+  it('does not read: the exchange is over at once', async () => {
+    const { exchange } = await answered((_req, res) => res.end('no'));
+    expect(exchange.isComplete).to.equal(true);
+  });
+
+  it('destroys the request: the response is whole', async () => {
+    const { exchange, req, log } = await answered((request, res) => {
+      first(request, res);
+      request.on('data', () => undefined);
+    });
+    req.destroy();
+    await waitFor(() => log.includes('req aborted') && exchange.isDead);
+    expect([exchange.body, exchange.aborted]).to.deep.equal(['too much', undefined]);
+  });
+
+  it('learns that the client has left', async () => {
+    const { channel, exchange, log } = await answered((req, res) => {
+      first(req, res);
+      req.on('data', () => undefined);
+    });
+    channel.close(exchange);
+    channel.deliver();
+    await waitFor(() => log.includes('req aborted'));
+  });
+
+  it('leaves it unread for long: it is taken for done', async () => {
+    const real = globalThis.setInterval;
+    const ticks: (() => void)[] = [];
+    // A clock that stands still until the test lets it go.
+    globalThis.setInterval = (tick: () => void) => {
+      ticks.push(tick);
+      return real(() => undefined, 1_000_000);
+    };
+    let upload: Upload;
+    try {
+      upload = await answered((req, res) => {
+        first(req, res);
+        req.on('data', () => req.pause());
+      });
+    } finally {
+      globalThis.setInterval = real;
+    }
+    const { channel, exchange, log } = upload;
+    for (let i = 0; i < 4; i++) {
+      channel.body(exchange, Buffer.alloc(32 * 1024));
+      channel.deliver();
+    }
+    expect(exchange.isPaused).to.equal(true);
+    for (const tick of ticks) tick();
+    expect(log).to.not.include('req aborted');
+    for (const tick of ticks) tick();
+    await waitFor(() => log.includes('req aborted') && exchange.isDead);
+    expect(exchange.body).to.equal('too much');
   });
 });
 

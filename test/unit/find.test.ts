@@ -81,7 +81,7 @@ describe('findApp', () => {
       },
     });
     if (app?.kind !== 'fetch') throw new Error('expected a fetch handler');
-    const response = await app.fetch(new Request('http://localhost/'));
+    const response = await app.fetch(new Request('http://localhost/'), {} as never);
     expect(await response.text()).to.equal('mine');
   });
 

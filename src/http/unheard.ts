@@ -1,4 +1,4 @@
-/** How a (req, res) exchange ends: as Node's own, and by a shorter way where nobody listens. */
+/** The end of a (req, res) exchange of which nobody hears. */
 import type { EndState, RequestInternals, ResponseInternals } from './internals.ts';
 import { detachSignal } from './internals.ts';
 import type { RequestSocket } from './socket.ts';
