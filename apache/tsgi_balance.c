@@ -262,8 +262,8 @@ static int take_preferred(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
         return 0;
     }
     const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, slot), now);
-    if (hints.is_penalised) {
-        return 0;
+    if (hints.is_penalised && !hints.is_alive) {
+        return 0; /* of one that is alive the penalty says that it was slow to greet */
     }
     if (hints.ready > 0 && !is_doubtful(slots, slot, hints.served_at, now)) {
         return take_ready(slots, slot, lease) ||
