@@ -258,8 +258,8 @@ static int take_preferred(request_rec *r, tsgi_client_t *client, tsgi_slots_t *s
                           apr_time_t now, tsgi_lease_t *lease)
 {
     const int slot = lease->preferred;
-    if (slot < 0) {
-        return 0;
+    if (slot < 0 || lease->is_admitted) {
+        return 0; /* none, or it has had its chance */
     }
     const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, slot), now);
     if (hints.is_penalised && !hints.is_alive) {
