@@ -7,6 +7,7 @@
 #include "tsgi_generation.h"
 #include "tsgi_handler.h"
 #include "tsgi_record.h"
+#include "tsgi_relay.h"
 #include "tsgi_trailers.h"
 
 #include "ap_mpm.h"
@@ -28,6 +29,9 @@ static void register_hooks(apr_pool_t *p)
 
     ap_hook_child_init(tsgi_generation_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(tsgi_handler_child_init, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_child_init(tsgi_relay_child_init, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_child_stopping(tsgi_relay_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_suspend_connection(tsgi_relay_suspended, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_status(tsgi_generation_child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(tsgi_generation_monitor, NULL, NULL, APR_HOOK_MIDDLE);
 

@@ -8,6 +8,8 @@
 /* A live worker greets within a turn of its loop. After this long another one with an
  * idle connection gets the request, though it has more in hand. */
 #define GREETING_PATIENCE_MS 10
+/* The same for one that has what the client needs. */
+#define PREFERRED_PATIENCE_MS 1000
 /* A worker with requests in hand that has said nothing for so long may be stopped, or its loop
  * blocked: it gets another one only on a connection that it greets now. */
 #define SILENCE (250 * 1000)
@@ -36,13 +38,22 @@ static void lease_begin(tsgi_lease_t *lease, tsgi_slots_t *slots, int slot,
     lease->slot = slot;
     lease->connection = connection;
     lease->is_admitted = 1;
+    lease->is_counted = 1;
     tsgi_load_add(slots, slot);
+}
+
+void tsgi_lease_uncount(tsgi_lease_t *lease)
+{
+    if (lease->is_counted) {
+        lease->is_counted = 0;
+        tsgi_load_sub(lease->slots, lease->slot);
+    }
 }
 
 void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now)
 {
     tsgi_pool_t *pool = slot_pool(lease->slots, lease->slot);
-    tsgi_load_sub(lease->slots, lease->slot);
+    tsgi_lease_uncount(lease);
     tsgi_pool_note_sign(pool, now);
     tsgi_pool_give(pool, lease->connection, now);
     lease->connection = NULL;
@@ -51,7 +62,7 @@ void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now)
 void tsgi_lease_drop(tsgi_lease_t *lease)
 {
     if (lease->connection != NULL) {
-        tsgi_load_sub(lease->slots, lease->slot);
+        tsgi_lease_uncount(lease);
         tsgi_connection_close(lease->connection);
         lease->connection = NULL;
     }
@@ -212,7 +223,7 @@ static tsgi_connection_t *open_pending(request_rec *r, tsgi_slots_t *slots, int 
 /* A new connection to a slot that is known to speak: its HELLO is a turn of the
  * worker's loop away. */
 static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                      int slot, tsgi_lease_t *lease)
+                      int slot, int patience_ms, tsgi_lease_t *lease)
 {
     struct pollfd fds[2];
     answer_t answer;
@@ -224,7 +235,7 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
         return 0;
     }
     fds[0] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
-    (void)tsgi_client_wait(client, fds, 1, GREETING_PATIENCE_MS, 0);
+    (void)tsgi_client_wait(client, fds, 1, patience_ms, 0);
     switch (greet(r, slots, slot, connection, &answer)) {
     case TSGI_GREETING_HELLO:
         tsgi_pool_note_sign(slot_pool(slots, slot), tsgi_clock_now());
@@ -237,6 +248,29 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
     default:
         return 0;
     }
+}
+
+/*
+ * The worker that the client had before, though it has more in hand than others, or is busy for a
+ * moment; not if it is known to be away, or has just refused or ended.
+ */
+static int take_preferred(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
+                          apr_time_t now, tsgi_lease_t *lease)
+{
+    const int slot = lease->preferred;
+    if (slot < 0 || lease->is_admitted) {
+        return 0; /* none, or it has had its chance */
+    }
+    const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, slot), now);
+    if (hints.is_penalised && !hints.is_alive) {
+        return 0; /* of one that is alive the penalty says that it was slow to greet */
+    }
+    if (hints.ready > 0 && !is_doubtful(slots, slot, hints.served_at, now)) {
+        return take_ready(slots, slot, lease) ||
+               take_alive(r, client, slots, slot, PREFERRED_PATIENCE_MS, lease);
+    }
+    return (hints.ready > 0 || hints.is_alive || hints.served_at == 0) &&
+           take_alive(r, client, slots, slot, PREFERRED_PATIENCE_MS, lease);
 }
 
 /* Lets silent slots become candidates again, though others can serve: asks them now
@@ -593,7 +627,7 @@ static int choose(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
         return 1;
     }
     if (choice->alive >= 0 && !is_ready_best &&
-        take_alive(r, client, slots, choice->alive, lease)) {
+        take_alive(r, client, slots, choice->alive, GREETING_PATIENCE_MS, lease)) {
         return 1;
     }
     return choice->ready >= 0 && take_ready(slots, choice->ready, lease);
@@ -618,6 +652,9 @@ int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *sl
     lease->connection = NULL;
     if (slots->nslots > 1 && choice.ready >= 0) {
         probe_silent(r, slots, now);
+    }
+    if (take_preferred(r, client, slots, now, lease)) {
+        return !is_new || may_stay(lease, error);
     }
     if (is_direct && choose(r, client, slots, &choice, lease)) {
         return !is_new || may_stay(lease, error);

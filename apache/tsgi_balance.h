@@ -19,6 +19,8 @@ typedef struct {
     int slot;
     tsgi_connection_t *connection; /**< NULL: nothing is leased */
     int is_admitted; /**< the request has had a lease: no full queue refuses it any more */
+    int preferred;   /**< slot that is tried first, −1 = none */
+    int is_counted;  /**< among the requests that the worker has in hand */
 } tsgi_lease_t;
 
 /**
@@ -35,6 +37,8 @@ int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *sl
  * whole.
  */
 void tsgi_lease_release(tsgi_lease_t *lease, apr_time_t now);
+/** What has become an upgraded connection is no request in hand any more. */
+void tsgi_lease_uncount(tsgi_lease_t *lease);
 /** Closes the connection; for the worker this is the end of the request. Idempotent. */
 void tsgi_lease_drop(tsgi_lease_t *lease);
 /**

@@ -37,6 +37,7 @@ typedef struct {
     apr_int64_t processes; /**< workers per application group */
     /** most requests one worker has in hand (threads= is a synonym) */
     apr_int64_t concurrency;
+    apr_int64_t sticky;               /**< 1 = clients come back to their worker */
     apr_int64_t max_upgrades;         /**< connections taken over; 0 = what it can bear */
     apr_int64_t upgrade_idle_timeout; /**< ms; 0 = none */
     const char *user;                 /**< name or #uid; NULL = Apache's User */

@@ -14,6 +14,8 @@
  * is idle again. */
 #define IN_SIZE (16 * 1024)
 #define OUT_SIZE (8 * 1024)
+/* Of the buffer for what comes, where it is only frames of a tunnel. */
+#define TRIMMED_SIZE (2 * 1024)
 
 static int socket_connect(int fd, const char *path)
 {
@@ -184,6 +186,22 @@ void tsgi_connection_consume(tsgi_connection_t *connection, size_t n)
     connection->in_at += n;
     if (connection->in_at >= connection->in_end) {
         connection->in_at = connection->in_end = 0;
+    }
+}
+
+void tsgi_connection_trim(tsgi_connection_t *connection)
+{
+    free(connection->out);
+    connection->out = NULL;
+    connection->out_size = 0;
+    if (tsgi_connection_buffered(connection) > TRIMMED_SIZE) {
+        return;
+    }
+    (void)buffer_make_room(connection, 0); /* to the front */
+    uint8_t *smaller = realloc(connection->in, TRIMMED_SIZE);
+    if (smaller != NULL) {
+        connection->in = smaller;
+        connection->in_size = TRIMMED_SIZE;
     }
 }
 

@@ -48,6 +48,8 @@ int tsgi_connection_dial(const char *path, int type, int *error);
  * closes what it got.
  */
 tsgi_connection_t *tsgi_connection_open(const char *path, int *error);
+/** Gives back memory that small frames do not need. No request is written on it any more. */
+void tsgi_connection_trim(tsgi_connection_t *connection);
 /** Closes the socket and frees everything. NULL is allowed. */
 void tsgi_connection_close(tsgi_connection_t *connection);
 

@@ -90,6 +90,9 @@ static const failure_rule_t rules[TSGI_FAIL_COUNT] = {
     [TSGI_FAIL_FULL] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_INFO, 2,
         TSGI_LOGNO(0193) "as many requests wait for a worker as queue-size allows"},
+    [TSGI_FAIL_RELAYS] = {
+        HTTP_SERVICE_UNAVAILABLE, APLOG_INFO, 5,
+        TSGI_LOGNO(0230) "no more upgraded connections can be relayed"},
     [TSGI_FAIL_THREADS] = {
         HTTP_SERVICE_UNAVAILABLE, APLOG_INFO, 2,
         TSGI_LOGNO(0194) "the group holds as many threads of Apache as apache-threads allows"},

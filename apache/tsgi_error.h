@@ -35,6 +35,7 @@ typedef enum {
     TSGI_FAIL_NO_FILE, /**< … what is not there */
     TSGI_FAIL_LENGTH,  /**< the response body is shorter than its Content-Length */
     TSGI_FAIL_FULL,    /**< as many requests wait for a worker as queue-size allows */
+    TSGI_FAIL_RELAYS,  /**< as many upgraded connections are relayed as may be */
     TSGI_FAIL_THREADS, /**< the group holds as many threads as apache-threads allows */
     TSGI_FAIL_COUNT
 } tsgi_failure_t;
@@ -59,7 +60,7 @@ typedef struct {
     const char
         *death; /**< how the worker died, if its end is the cause; NULL = it is not */
     const char *detail; /**< PROTOCOL: which frame and what was wrong; NULL = none */
-    tsgi_refusals_t *refusals; /**< FULL, THREADS: of the group in this child */
+    tsgi_refusals_t *refusals; /**< FULL, RELAYS, THREADS: of the group in this child */
 } tsgi_error_t;
 
 /** Notes of a request: its id, for logs and error documents. */

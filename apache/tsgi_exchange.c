@@ -2,7 +2,9 @@
 #include "tsgi_exchange.h"
 #include "tsgi_inquest.h"
 #include "tsgi_pump.h"
+#include "tsgi_relay.h"
 #include "tsgi_sendfile.h"
+#include "tsgi_sticky.h"
 
 #include "apr_strings.h"
 
@@ -52,7 +54,7 @@ static tsgi_step_t attempt(tsgi_exchange_t *x)
     if (step == TSGI_STEP_MORE) {
         step = tsgi_pump_run(x);
     }
-    return step == TSGI_STEP_SWITCH ? tsgi_tunnel_run(x) : step;
+    return step == TSGI_STEP_SWITCH ? tsgi_relay_run(x) : step;
 }
 
 /* The app has not seen the request. @return TSGI_STEP_AGAIN if another worker may get
@@ -198,12 +200,22 @@ static int finish_failed(tsgi_exchange_t *x)
         tsgi_reply_reset(&x->reply);
     }
     /* After the client has seen the cut: the answer may take a moment. Without a pid there is no worker
-     * that this failure is about. */
-    if (x->is_lost && x->error.pid != 0) {
+     * that this failure is about; and the end of an upgraded connection is no failure that needs a cause. */
+    if (x->is_lost && x->error.pid != 0 && !is_upgraded(x)) {
         x->error.death =
             tsgi_inquest_hold(x->r->pool, x->slots, x->error.slot, x->error.pid);
     }
     return tsgi_error_report(x->r, x->route->group->name, &x->error, is_passed);
+}
+
+int tsgi_exchange_finish(tsgi_exchange_t *x, tsgi_step_t step)
+{
+    if (step == TSGI_STEP_DONE) {
+        step = finish_done(x);
+    }
+    tsgi_pump_free_spare(x);
+    tsgi_frames_log_dropped(x);
+    return step == TSGI_STEP_DONE ? OK : finish_failed(x);
 }
 
 int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
@@ -222,6 +234,8 @@ int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
     tsgi_client_init(&x->client, r);
     tsgi_body_init(&x->body, r, &x->head.request);
     tsgi_reply_init(&x->reply, r);
+    x->is_sticky = x->slots->generation->sticky && x->slots->nslots > 1;
+    x->lease.preferred = x->is_sticky ? tsgi_sticky_slot(r, x->slots) : -1;
 
     tsgi_step_t step = TSGI_STEP_FAIL;
     if (!tsgi_body_prefetch(&x->body)) {
@@ -232,10 +246,5 @@ int tsgi_exchange_run(request_rec *r, const tsgi_route_t *route)
     else {
         step = try_workers(x);
     }
-    if (step == TSGI_STEP_DONE) {
-        step = finish_done(x);
-    }
-    tsgi_pump_free_spare(x);
-    tsgi_frames_log_dropped(x);
-    return step == TSGI_STEP_DONE ? OK : finish_failed(x);
+    return step == TSGI_STEP_SUSPEND ? SUSPENDED : tsgi_exchange_finish(x, step);
 }

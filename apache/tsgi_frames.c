@@ -4,6 +4,7 @@
  * allowed in the state of the exchange, ends the exchange and the connection.
  */
 #include "tsgi_pump.h"
+#include "tsgi_sticky.h"
 
 #include "apr_strings.h"
 
@@ -125,6 +126,9 @@ static tsgi_step_t on_response(tsgi_exchange_t *x, const tsgi_frame_t *frame,
     const int is_whole = (frame->flags & TSGI_F_FIN) != 0;
     if (x->state == TSGI_STATE_PASSED) {
         return is_whole ? TSGI_STEP_DONE : fail_order(x, frame->type);
+    }
+    if (x->is_sticky) {
+        tsgi_sticky_answer(x->r, x->route, x->slots, x->lease.slot, x->lease.preferred);
     }
     if (x->r->status == HTTP_SWITCHING_PROTOCOLS) {
         if (is_whole || (x->head.request.flags & TSGI_R_UPGRADE) == 0) {

@@ -243,6 +243,7 @@ static void set_limits(const tsgi_group_t *group, tsgi_generation_t *generation)
     const apr_int64_t half = tsgi_process_most_threads() / 2;
     const apr_int64_t threads = group->options.apache_threads;
     generation->queue_size = group->options.queue_size;
+    generation->sticky = group->options.sticky == 1;
     generation->places.limit = (apr_uint32_t)(threads != TSGI_UNSET ? threads
                                               : half > 0            ? half
                                                                     : 1);

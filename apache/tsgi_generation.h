@@ -39,7 +39,7 @@ typedef struct {
 /** Load counters of an application group, in memory shared by Apache's children only. */
 typedef struct {
     tsgi_rows_t rows;
-    int columns; /**< one for each slot: requests in hand; and TSGI_LOAD_WAITING */
+    int columns; /**< one for each slot: requests in hand; TSGI_LOAD_WAITING, _RELAYS */
     apr_uint32_t *counts; /**< [columns * rows.count]: those of one slot lie together */
 } tsgi_load_t;
 
@@ -95,6 +95,7 @@ struct tsgi_generation_t {
     apr_int64_t request_timeout; /**< 0 = none */
     apr_int64_t concurrency;     /**< of one worker */
     apr_int64_t queue_size;      /**< requests of one application group */
+    int sticky;                  /**< clients come back to their worker */
     tsgi_places_t places;        /**< of threads of Apache: apache-threads */
     tsgi_refusals_t refused;     /**< child only */
     uid_t uid;                   /**< the workers' */
@@ -143,6 +144,8 @@ int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
 int tsgi_generation_is_changed(const tsgi_group_t *group);
 /** The column of requests that wait for a slot: none has them in hand. */
 #define TSGI_LOAD_WAITING(slots) ((slots)->nslots)
+/** The column of upgraded connections that hold a thread of Apache. */
+#define TSGI_LOAD_RELAYS(slots) ((slots)->nslots + 1)
 
 /** Requests in hand of a slot: own row and all others. Any thread of a child. */
 apr_uint32_t tsgi_load_get(const tsgi_slots_t *slots, int slot);

@@ -5,6 +5,7 @@
 #include "tsgi_generation.h"
 #include "tsgi_pool.h"
 #include "tsgi_request.h"
+#include "tsgi_upgrade.h"
 
 #include "ap_mpm.h"
 #include "http_core.h"
@@ -94,8 +95,8 @@ int tsgi_handler(request_rec *r)
     if (r->handler == NULL || strcmp(r->handler, TSGI_HANDLER) != 0 || r->uri[0] != '/') {
         return DECLINED;
     }
-    if (r->method_number == M_CONNECT) {
-        return HTTP_METHOD_NOT_ALLOWED; /* its target is a host, which no alias names */
+    if (r->method_number == M_CONNECT && tsgi_upgrade_flags(r) == 0) {
+        return HTTP_METHOD_NOT_ALLOWED; /* nothing that can become a tunnel */
     }
     (void)tsgi_request_id(r);
     if (is_path_info_refused(r)) {

@@ -70,7 +70,7 @@ static void put_identity(apr_sha1_ctx_t *hash, const tsgi_identity_t *identity)
 
 /*
  * Every member of tsgi_options_t but those that put_identity() and put_file() stand for, and
- * queue_size and apache_threads: they are Apache's alone, and take effect without new workers.
+ * queue_size, apache_threads and sticky: they are Apache's alone, and take effect without new workers.
  */
 static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
 {

@@ -149,9 +149,9 @@ static void name_file(request_rec *r, const match_t *match)
 int tsgi_map_translate(request_rec *r)
 {
     match_t match;
-    /* "*" of OPTIONS and the authority of CONNECT do not name a script. */
-    if (r->uri == NULL || r->uri[0] != '/' || r->method_number == M_CONNECT ||
-        r->proxyreq != PROXYREQ_NONE) {
+    /* "*" of OPTIONS does not name a script; CONNECT names a host, for which httpd's parser says "/": it
+     * belongs to who has the whole virtual host. */
+    if (r->uri == NULL || r->uri[0] != '/' || r->proxyreq != PROXYREQ_NONE) {
         return DECLINED;
     }
     int status = find_alias(r, &match);
@@ -179,6 +179,11 @@ int tsgi_map_translate(request_rec *r)
  */
 static void set_target(request_rec *r, tsgi_route_t *route)
 {
+    if (r->method_number == M_CONNECT && r->unparsed_uri != NULL &&
+        r->unparsed_uri[0] != '\0') {
+        route->target = r->unparsed_uri; /* the authority */
+        return;
+    }
     const char *raw = tsgi_target_origin(r->unparsed_uri != NULL ? r->unparsed_uri : "");
     int mount_length = (int)strlen(route->mount);
     if (raw[0] == '/' &&

@@ -154,6 +154,8 @@ const tsgi_option_row_t tsgi_group_options[] = {
      "The most requests that one worker has in hand at once."},
     {"threads", TSGI_OPTION_INT, AT(concurrency), 1, 65535, "1000", "requests", NULL, NULL,
      "Another name of concurrency, for configurations written for mod_wsgi."},
+    {"sticky", TSGI_OPTION_FLAG, AT(sticky), 0, 0, "off", NULL, NULL, NULL,
+     "Whether a client comes back, by a cookie, to the worker that has served it."},
     {"max-upgrades", TSGI_OPTION_INT, AT(max_upgrades), 0, 1000000, "0", "connections", NULL, NULL,
      "The most connections one worker's apps take over (WebSockets). 0: 16384 at most."},
     {"upgrade-idle-timeout", TSGI_OPTION_DURATION, AT(upgrade_idle_timeout), 0, 8760 * HOUR, "0",

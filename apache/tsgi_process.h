@@ -15,6 +15,8 @@
 #include "tsgi_timer.h"
 #include "apr_thread_proc.h"
 
+typedef struct tsgi_relay_t tsgi_relay_t; /* tsgi_relay.c */
+
 /** Living Apache children of one httpd generation. */
 typedef struct {
     ap_generation_t generation;
@@ -33,6 +35,7 @@ typedef struct tsgi_process_t {
     tsgi_build_t *build;            /**< this one */
     tsgi_log_t log;
     tsgi_timer_t timer;
+    tsgi_relay_t *relay;    /**< child only; NULL = there is none */
     apr_time_t shutdown_at; /**< when all supervisors were told to end; 0 = not yet */
 } tsgi_process_t;
 

@@ -3,7 +3,8 @@
  * @file tsgi_pump.h The inside of an exchange, shared by the files that move it:
  * tsgi_exchange.c (workers one after the other), tsgi_pump.c (waiting and receiving),
  * tsgi_frames.c (what the worker says), tsgi_upload.c (what the client sends), tsgi_upgrade.c
- * (the client's descriptor) and tsgi_tunnel.c (after 101). The thread of the request only.
+ * (the client's descriptor), tsgi_tunnel.c (after 101) and tsgi_relay.c (tunnels without a thread
+ * each). One thread at a time: that of the request, then, of a tunnel, that of its poller.
  * Nobody else includes this file.
  */
 #ifndef TSGI_PUMP_H
@@ -31,11 +32,13 @@ typedef enum {
 
 /** What a step of the pump came to. */
 typedef enum {
-    TSGI_STEP_MORE,   /* go on */
-    TSGI_STEP_DONE,   /* the response is whole */
-    TSGI_STEP_SWITCH, /* the response is 101: the rest is a tunnel */
-    TSGI_STEP_AGAIN,  /* the app has not seen the request: another worker */
-    TSGI_STEP_FAIL    /* x->error says why */
+    TSGI_STEP_MORE,    /* go on */
+    TSGI_STEP_WAIT,    /* nothing can be done before one of the two sides moves */
+    TSGI_STEP_DONE,    /* the response is whole */
+    TSGI_STEP_SWITCH,  /* the response is 101: the rest is a tunnel */
+    TSGI_STEP_SUSPEND, /* a poller has the tunnel from now on */
+    TSGI_STEP_AGAIN,   /* the app has not seen the request: another worker */
+    TSGI_STEP_FAIL     /* x->error says why */
 } tsgi_step_t;
 
 enum {
@@ -60,6 +63,7 @@ typedef struct {
     int resends, stale;
     int deaths;        /* workers that ended with the request before they began it */
     unsigned dead_pid; /* the last of them */
+    int is_sticky;     /* clients come back to their worker */
     int is_taken_back; /* from a worker that gave no sign: once per request */
 
     /* One attempt. */
@@ -131,8 +135,48 @@ tsgi_step_t tsgi_upgrade_pass(tsgi_exchange_t *x);
 
 /* ---- tsgi_tunnel.c ------------------------------------------------------------------ */
 
+/** How a client's end of a half and its output can be seen and told. */
+typedef enum {
+    TSGI_TUNNEL_SOCKET, /* plain: poll(), shutdown() */
+    TSGI_TUNNEL_TLS,    /* a socket; TLS cannot end one half alone */
+    TSGI_TUNNEL_STREAM  /* of HTTP/2: a pipe that tells of input, or nothing */
+} tsgi_tunnel_kind_t;
+
+typedef struct {
+    tsgi_exchange_t *x;
+    conn_rec *c;
+    tsgi_tunnel_kind_t kind;
+    int fd;                   /* to poll for the client; -1 = none */
+    int is_worker_silent;     /* its socket has ended and is not polled */
+    int is_half_told;         /* the client knows that the app has ended its half */
+    apr_time_t stalled_since; /* the client takes nothing; 0 = it does */
+} tsgi_tunnel_t;
+
 /** Sends the head 101, then bytes both ways until the end. Never TSGI_STEP_MORE. */
 tsgi_step_t tsgi_tunnel_run(tsgi_exchange_t *x);
+/** Sends the head 101; the rest is move, wants and note, by turns, until move or note ends it. */
+void tsgi_tunnel_begin(tsgi_tunnel_t *t, tsgi_exchange_t *x);
+/**
+ * Moves bytes both ways, without waiting, as far as both sides take them.
+ * @return MORE: call again, others first; WAIT: until what tsgi_tunnel_wants() says; DONE, FAIL.
+ */
+tsgi_step_t tsgi_tunnel_move(tsgi_tunnel_t *t);
+/** What to poll for: [0] the worker, [1] the client; fd -1 = nothing. */
+void tsgi_tunnel_wants(const tsgi_tunnel_t *t, struct pollfd fds[2]);
+/** When the wait is over though nothing moved: a client takes nothing; 0 = never. */
+apr_time_t tsgi_tunnel_deadline(const tsgi_tunnel_t *t);
+/** After a wait, with what it found in revents. @return MORE: move; FAIL: the client is given up. */
+tsgi_step_t tsgi_tunnel_note(tsgi_tunnel_t *t, const struct pollfd fds[2]);
+/** Writes what httpd's core filter holds, as far as the client takes it now. */
+apr_status_t tsgi_tunnel_push(conn_rec *c);
+
+/* ---- tsgi_exchange.c ---------------------------------------------------------------- */
+
+/**
+ * The end of an exchange: gives the worker's connection back, reports what went wrong, ends the
+ * response. @return what the handler returns.
+ */
+int tsgi_exchange_finish(tsgi_exchange_t *x, tsgi_step_t step);
 
 /* ---- tsgi_upload.c ------------------------------------------------------------------ */
 

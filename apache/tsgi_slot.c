@@ -198,7 +198,7 @@ const char *tsgi_socket_open(apr_pool_t *p, tsgi_socket_t *self, int type,
 static const char *load_map(apr_pool_t *p, tsgi_load_t *load, int nslots)
 {
     const int rows = tsgi_process_most_children();
-    const apr_size_t columns = 1 + (apr_size_t)nslots;
+    const apr_size_t columns = 2 + (apr_size_t)nslots;
     const char *problem = tsgi_rows_create(
         p, &load->rows, rows, columns * (apr_size_t)rows * sizeof(apr_uint32_t));
     load->columns = (int)columns;

@@ -2,45 +2,66 @@
 /*
  * After 101 Switching Protocols: bytes both ways between the filters of the client's connection and
  * the frames of the worker, until both halves have ended. Nothing here waits for one side
- * alone, where the client is a socket: who does not read holds up only what is for him.
+ * alone, where the client is a socket: who does not read holds up only what is for him. Who waits
+ * for both is a thread of its own (here), or a poller that has many of them (tsgi_relay.c).
  */
 #include "tsgi_pump.h"
 
 #include "apr_portable.h"
+#include "apr_strings.h"
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_ssl.h"
+#include "mod_core.h"
 #include "util_filter.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* A request of HTTP/2: how often c->aborted is looked at. */
 #define ABORTED_TICK_MS 500
-
-/* How a client's end of a half and its output can be seen and told. */
-typedef enum {
-    CLIENT_SOCKET, /* plain: poll(), shutdown() */
-    CLIENT_TLS,    /* a socket; TLS cannot end one half alone */
-    CLIENT_STREAM  /* of HTTP/2: a pipe that tells of input, or nothing */
-} client_kind_t;
-
-typedef struct {
-    tsgi_exchange_t *x;
-    conn_rec *c;
-    client_kind_t kind;
-    int fd;                   /* to poll for the client; -1 = none */
-    int is_worker_silent;     /* its socket has ended and is not polled */
-    int is_half_told;         /* the client knows that the app has ended its half */
-    apr_time_t stalled_since; /* the client takes nothing; 0 = it does */
-} tunnel_t;
+/* Pieces moved in one call, so that one busy tunnel does not hold up others of its poller. */
+#define MOVES_PER_CALL 16
 
 /* ---- the beginning ------------------------------------------------------------------ */
+
+static int send_field(void *data, const char *name, const char *value)
+{
+    apr_bucket_brigade *bb = data;
+    return apr_brigade_printf(bb, NULL, NULL, "%s: %s\r\n", name, value) == APR_SUCCESS;
+}
+
+/* 200 to a CONNECT: a head that nothing but the tunnel follows. On the wire it is a 101. */
+static void send_connected(request_rec *r)
+{
+    conn_rec *c = r->connection;
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, c->bucket_alloc);
+
+    r->status = HTTP_OK;
+    if (r->status_line != NULL) { /* "101 reason" */
+        r->status_line = apr_pstrcat(r->pool, "200", r->status_line + 3, NULL);
+    }
+    apr_table_unset(r->headers_out, "Content-Length");
+    apr_table_unset(r->headers_out, "Upgrade");
+    ap_basic_http_header(r, bb);
+    apr_table_do(send_field, bb, r->headers_out, NULL);
+    (void)apr_brigade_puts(bb, NULL, NULL, CRLF);
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(c->bucket_alloc));
+    (void)ap_pass_brigade(c->output_filters,
+                          bb); /* who cannot be written to is aborted */
+    apr_brigade_destroy(bb);
+}
 
 static void send_head(request_rec *r)
 {
     apr_table_t *headers = r->headers_out;
+
+    if (r->method_number == M_CONNECT) {
+        send_connected(r);
+        return;
+    }
 
     apr_table_setn(headers, "Connection", "Upgrade");
     r->headers_out = apr_table_copy(r->pool, headers);
@@ -79,15 +100,15 @@ static int stream_fd(conn_rec *c)
 }
 #endif
 
-static void begin(tunnel_t *t, tsgi_exchange_t *x)
+void tsgi_tunnel_begin(tsgi_tunnel_t *t, tsgi_exchange_t *x)
 {
     conn_rec *c = x->r->connection;
 
-    *t = (tunnel_t){.x = x, .c = c, .fd = x->client.fd};
-    t->kind = c->master != NULL       ? CLIENT_STREAM
-              : ap_ssl_conn_is_ssl(c) ? CLIENT_TLS
-                                      : CLIENT_SOCKET;
-    if (t->kind == CLIENT_STREAM) {
+    *t = (tsgi_tunnel_t){.x = x, .c = c, .fd = x->client.fd};
+    t->kind = c->master != NULL       ? TSGI_TUNNEL_STREAM
+              : ap_ssl_conn_is_ssl(c) ? TSGI_TUNNEL_TLS
+                                      : TSGI_TUNNEL_SOCKET;
+    if (t->kind == TSGI_TUNNEL_STREAM) {
         t->fd = stream_fd(c);
     }
     send_head(x->r);
@@ -100,14 +121,20 @@ static void begin(tunnel_t *t, tsgi_exchange_t *x)
 
 /* ---- from the worker to the client -------------------------------------------------- */
 
-/* Writes what the core filter holds, as far as the client takes it now. */
-static tsgi_step_t push_output(tunnel_t *t)
+apr_status_t tsgi_tunnel_push(conn_rec *c)
 {
-    ap_filter_t *core = t->c->output_filters;
+    ap_filter_t *core = c->output_filters;
     while (core->next != NULL) {
         core = core->next;
     }
-    if (core->frec->filter_func.out_func(core, NULL) != APR_SUCCESS || t->c->aborted) {
+    const apr_status_t rv = core->frec->filter_func.out_func(core, NULL);
+    return rv == APR_SUCCESS && c->aborted ? APR_ECONNABORTED : rv;
+}
+
+/* Writes what the core filter holds, as far as the client takes it now. */
+static tsgi_step_t push_output(tsgi_tunnel_t *t)
+{
+    if (tsgi_tunnel_push(t->c) != APR_SUCCESS) {
         return tsgi_pump_fail(t->x, TSGI_FAIL_CLIENT);
     }
     if (!t->c->data_in_output_filters) {
@@ -119,7 +146,7 @@ static tsgi_step_t push_output(tunnel_t *t)
     return TSGI_STEP_MORE;
 }
 
-static tsgi_step_t pass_held(tunnel_t *t)
+static tsgi_step_t pass_held(tsgi_tunnel_t *t)
 {
     if (t->x->reply.is_dirty) {
         const apr_status_t rv = tsgi_reply_pass(&t->x->reply);
@@ -131,25 +158,25 @@ static tsgi_step_t pass_held(tunnel_t *t)
 }
 
 /* The app has ended its half, and all of it has left. */
-static tsgi_step_t tell_half(tunnel_t *t)
+static tsgi_step_t tell_half(tsgi_tunnel_t *t)
 {
     t->is_half_told = 1;
     switch (t->kind) {
-    case CLIENT_SOCKET:
+    case TSGI_TUNNEL_SOCKET:
         (void)shutdown(t->fd, SHUT_WR);
         return TSGI_STEP_MORE;
-    case CLIENT_STREAM:
+    case TSGI_TUNNEL_STREAM:
         return tsgi_reply_end(&t->x->reply, 1) == APR_SUCCESS
                    ? TSGI_STEP_MORE
                    : tsgi_pump_fail(t->x, TSGI_FAIL_CLIENT);
-    case CLIENT_TLS:
+    case TSGI_TUNNEL_TLS:
         break;
     }
     return TSGI_STEP_DONE;
 }
 
 /* Receives once and passes it on. *is_quiet: there was nothing. */
-static tsgi_step_t pull(tunnel_t *t, int *is_quiet)
+static tsgi_step_t pull(tsgi_tunnel_t *t, int *is_quiet)
 {
     tsgi_exchange_t *x = t->x;
     tsgi_step_t step = tsgi_frames_take(x);
@@ -169,7 +196,7 @@ static tsgi_step_t pull(tunnel_t *t, int *is_quiet)
     return step == TSGI_STEP_MORE ? passed : step;
 }
 
-static tsgi_step_t serve_client(tunnel_t *t, int *is_quiet)
+static tsgi_step_t serve_client(tsgi_tunnel_t *t, int *is_quiet)
 {
     *is_quiet = 1;
     if (t->c->data_in_output_filters) {
@@ -186,34 +213,78 @@ static tsgi_step_t serve_client(tunnel_t *t, int *is_quiet)
     return step;
 }
 
-/* ---- waiting ------------------------------------------------------------------------ */
+/* ---- moving ------------------------------------------------------------------------- */
 
-/* How long to wait, in ms; -1 = until something happens, 0 = the client is given up. */
-static int time_left(const tunnel_t *t, apr_time_t now)
+static int is_over(const tsgi_tunnel_t *t)
 {
-    if (t->stalled_since == 0) {
-        return t->kind == CLIENT_STREAM ? ABORTED_TICK_MS : -1;
-    }
-    const apr_time_t end = t->stalled_since + t->x->r->server->timeout;
-    const apr_time_t ms = end > now ? (end - now + 999) / 1000 : 0;
-    return t->kind == CLIENT_STREAM && ms > ABORTED_TICK_MS ? ABORTED_TICK_MS : (int)ms;
+    return t->is_half_told && t->x->is_body_sent && tsgi_upload_is_idle(t->x);
 }
 
-static short client_events(const tunnel_t *t)
+static tsgi_step_t move_once(tsgi_tunnel_t *t)
 {
-    const int wants_output = t->kind != CLIENT_STREAM && t->c->data_in_output_filters;
+    tsgi_exchange_t *x = t->x;
+    int is_quiet;
+    tsgi_step_t step = serve_client(t, &is_quiet);
+
+    if (step == TSGI_STEP_MORE) {
+        step = tsgi_upload_push(x);
+    }
+    if (step == TSGI_STEP_MORE && is_over(t)) {
+        return TSGI_STEP_DONE;
+    }
+    return step == TSGI_STEP_MORE && is_quiet && !x->has_more ? TSGI_STEP_WAIT : step;
+}
+
+tsgi_step_t tsgi_tunnel_move(tsgi_tunnel_t *t)
+{
+    tsgi_step_t step = TSGI_STEP_MORE;
+
+    for (int i = 0; i < MOVES_PER_CALL && step == TSGI_STEP_MORE; i++) {
+        step = move_once(t);
+    }
+    if (step == TSGI_STEP_WAIT) {
+        tsgi_pump_free_spare(t->x); /* it may be a long time */
+    }
+    if (step == TSGI_STEP_FAIL && t->x->error.kind == TSGI_FAIL_BODY) {
+        t->x->error.kind = TSGI_FAIL_CLIENT; /* its bytes are no body any more */
+    }
+    return step;
+}
+
+/* ---- waiting ------------------------------------------------------------------------ */
+
+static short client_events(const tsgi_tunnel_t *t)
+{
+    const int wants_output =
+        t->kind != TSGI_TUNNEL_STREAM && t->c->data_in_output_filters;
     return (short)((t->x->wants_client ? POLLIN : 0) | (wants_output ? POLLOUT : 0));
 }
 
+void tsgi_tunnel_wants(const tsgi_tunnel_t *t, struct pollfd fds[2])
+{
+    const tsgi_exchange_t *x = t->x;
+    const int is_stalled = t->c->data_in_output_filters;
+
+    fds[0] = (struct pollfd){
+        .fd = t->is_worker_silent && is_stalled ? -1 : x->lease.connection->fd,
+        .events = (short)((is_stalled ? 0 : POLLIN) | (x->wants_write ? POLLOUT : 0))};
+    fds[1] = (struct pollfd){.fd = t->fd, .events = client_events(t)};
+}
+
+apr_time_t tsgi_tunnel_deadline(const tsgi_tunnel_t *t)
+{
+    return t->stalled_since == 0 ? 0 : t->stalled_since + t->x->r->server->timeout;
+}
+
 /* @return 1 if the client has gone, which nobody would find out who does not read from it. */
-static int note_client(tunnel_t *t, const struct pollfd *client)
+static int note_client(tsgi_tunnel_t *t, const struct pollfd *client)
 {
     char wakeups[64];
 
     if ((client->revents & POLLOUT) != 0) {
         t->stalled_since = tsgi_clock_now(); /* it takes something */
     }
-    if (t->kind != CLIENT_STREAM) {
+    if (t->kind != TSGI_TUNNEL_STREAM) {
         const short ended = POLLERR | POLLHUP | POLLNVAL;
         return !t->x->wants_client && (client->revents & ended) != 0;
     }
@@ -226,65 +297,62 @@ static int note_client(tunnel_t *t, const struct pollfd *client)
     return 0;
 }
 
-static tsgi_step_t wait_for_events(tunnel_t *t)
+tsgi_step_t tsgi_tunnel_note(tsgi_tunnel_t *t, const struct pollfd fds[2])
 {
-    tsgi_exchange_t *x = t->x;
-    const int is_stalled = t->c->data_in_output_filters;
-    const int left = time_left(t, tsgi_clock_now());
-    struct pollfd fds[2] = {
-        {.fd = t->is_worker_silent && is_stalled ? -1 : x->lease.connection->fd,
-         .events = (short)((is_stalled ? 0 : POLLIN) | (x->wants_write ? POLLOUT : 0))},
-        {.fd = t->fd, .events = client_events(t)}};
+    const apr_time_t deadline = tsgi_tunnel_deadline(t);
 
-    tsgi_pump_free_spare(x); /* it may be a long time */
-    if (left == 0) {
-        return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
-    }
-    if (poll(fds, 2, left) < 0 && errno != EINTR) {
-        x->error.os_error = errno;
-        return tsgi_pump_fail(x, TSGI_FAIL_UPGRADE);
-    }
-    t->is_worker_silent = is_stalled && (fds[0].revents & (POLLHUP | POLLERR)) != 0;
+    t->is_worker_silent =
+        t->c->data_in_output_filters && (fds[0].revents & (POLLHUP | POLLERR)) != 0;
     if (note_client(t, &fds[1]) || t->c->aborted) {
-        return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
+        return tsgi_pump_fail(t->x, TSGI_FAIL_CLIENT);
     }
-    return TSGI_STEP_MORE;
+    return deadline != 0 && fds[1].revents == 0 && tsgi_clock_now() >= deadline
+               ? tsgi_pump_fail(t->x, TSGI_FAIL_CLIENT)
+               : TSGI_STEP_MORE;
 }
 
-static int is_over(const tunnel_t *t)
+/* ---- a thread of its own ------------------------------------------------------------ */
+
+/* How long to wait, in ms; -1 = until something happens. */
+static int time_left(const tsgi_tunnel_t *t)
 {
-    return t->is_half_told && t->x->is_body_sent && tsgi_upload_is_idle(t->x);
+    const apr_time_t deadline = tsgi_tunnel_deadline(t);
+    int longest = t->kind == TSGI_TUNNEL_STREAM ? ABORTED_TICK_MS : INT_MAX;
+
+    if (deadline != 0) {
+        const apr_time_t now = tsgi_clock_now();
+        const apr_time_t ms = deadline > now ? (deadline - now + 999) / 1000 : 0;
+        return ms < longest ? (int)ms : longest;
+    }
+    return longest == INT_MAX ? -1 : longest;
 }
 
-static tsgi_step_t run(tunnel_t *t)
+static tsgi_step_t wait_for_events(tsgi_tunnel_t *t)
 {
-    tsgi_exchange_t *x = t->x;
-    for (;;) {
-        int is_quiet;
-        tsgi_step_t step = serve_client(t, &is_quiet);
-        if (step == TSGI_STEP_MORE) {
-            step = tsgi_upload_push(x);
+    struct pollfd fds[2];
+
+    tsgi_tunnel_wants(t, fds);
+    if (poll(fds, 2, time_left(t)) < 0) {
+        if (errno != EINTR) {
+            t->x->error.os_error = errno;
+            return tsgi_pump_fail(t->x, TSGI_FAIL_UPGRADE);
         }
-        if (step == TSGI_STEP_MORE && is_over(t)) {
-            return TSGI_STEP_DONE;
-        }
-        if (step == TSGI_STEP_MORE && is_quiet && !x->has_more) {
-            step = wait_for_events(t);
-        }
-        if (step != TSGI_STEP_MORE) {
-            return step;
-        }
+        fds[0].revents = fds[1].revents = 0;
     }
+    return tsgi_tunnel_note(t, fds);
 }
 
 tsgi_step_t tsgi_tunnel_run(tsgi_exchange_t *x)
 {
-    tunnel_t tunnel;
+    tsgi_tunnel_t tunnel;
+    tsgi_step_t step = TSGI_STEP_MORE;
 
-    begin(&tunnel, x);
-    const tsgi_step_t step = run(&tunnel);
-    if (step == TSGI_STEP_FAIL && x->error.kind == TSGI_FAIL_BODY) {
-        x->error.kind = TSGI_FAIL_CLIENT; /* its bytes are no body any more */
+    tsgi_tunnel_begin(&tunnel, x);
+    while (step == TSGI_STEP_MORE) {
+        step = tsgi_tunnel_move(&tunnel);
+        if (step == TSGI_STEP_WAIT) {
+            step = wait_for_events(&tunnel);
+        }
     }
     return step;
 }

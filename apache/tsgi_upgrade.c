@@ -52,8 +52,21 @@ static int is_passable(request_rec *r)
            are_harmless(c->output_filters);
 }
 
+/* A tunnel to a host that the client names, which is the app's affair alone. */
+static uint32_t connect_flags(request_rec *r)
+{
+    if (r->connection->master != NULL || r->main != NULL || r->prev != NULL ||
+        ap_request_has_body(r)) {
+        return 0;
+    }
+    return is_passable(r) ? TSGI_R_UPGRADE | TSGI_R_PASS : TSGI_R_UPGRADE;
+}
+
 uint32_t tsgi_upgrade_flags(request_rec *r)
 {
+    if (r->method_number == M_CONNECT) {
+        return connect_flags(r);
+    }
     const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
 
     if (upgrade == NULL || upgrade[0] == '\0' || r->main != NULL ||

@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 /**
- * @return TSGI_R_UPGRADE if the client asks for another protocol and the app may give it, with
- * TSGI_R_PASS where its descriptor can be handed over; 0 for every other request.
+ * @return TSGI_R_UPGRADE if the client asks for another protocol, by Upgrade or CONNECT, and the app may
+ * give it, with TSGI_R_PASS where its descriptor can be handed over; 0 for every other request.
  */
 uint32_t tsgi_upgrade_flags(request_rec *r);
 

@@ -17,7 +17,7 @@ export class Handwritten implements RawSink {
 
   constructor(exchange: NodeExchange) {
     this.#exchange = exchange;
-    this.#reader = new RawResponse(this, exchange.head.string(S_METHOD) === 'HEAD');
+    this.#reader = new RawResponse(this, exchange.head.string(S_METHOD));
   }
 
   /** The socket's _write(). `callback` is called when there is room for more. */

@@ -117,6 +117,11 @@ export class Head {
     return (this.flags & FLAG_UPGRADE) !== 0;
   }
 
+  /** It does so by CONNECT: the URL is a host. */
+  get isConnect(): boolean {
+    return this.isUpgrade && this.string(S_METHOD) === 'CONNECT';
+  }
+
   /** Apache can hand over the client's own descriptor. */
   get isPassable(): boolean {
     return (this.flags & FLAG_PASS) !== 0;

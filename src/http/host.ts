@@ -4,7 +4,7 @@
  */
 import { errorLine, TsgiError } from '../errors.ts';
 import { closeSync } from 'node:fs';
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import {
   EVENT_BODY,
   EVENT_BODY_END,
@@ -28,7 +28,7 @@ import { Head, S_SCRIPT } from './head.ts';
 import { NodeExchange } from './request.ts';
 import { installResponseHooks } from './response.ts';
 import { ExchangeTable } from './table.ts';
-import { upgradeOf } from './upgrade.ts';
+import { UpgradeExchange, upgradeOf } from './upgrade.ts';
 import { Upgrades } from './upgrades.ts';
 
 /** Levels of syslog(3). */
@@ -36,6 +36,9 @@ const LEVEL_WARNING = 4;
 const LEVEL_INFO = 6;
 /** Connections of Apache that were never needed end so, too: nothing to worry about. */
 const SILENT_CONNECTIONS = 795;
+
+/** For apps that are no server: it listens to nothing. */
+const NOBODY = createServer();
 
 /** A request whose app is still being loaded. Keeps what comes, and stops the body meanwhile. */
 class PendingExchange extends Exchange {
@@ -252,6 +255,7 @@ export class Host implements HostContext {
       const upgrade = head.isUpgrade ? upgradeOf(this, id, head, app.server) : undefined;
       return upgrade ?? new NodeExchange(this, id, head, app.server);
     }
+    if (head.isConnect) return new UpgradeExchange(this, id, head, NOBODY);
     if (app.kind === 'callable') return new CallableExchange(this, id, head, app.application);
     const server = serverOfFetch(app.fetch);
     if (!(server instanceof Promise)) return new NodeExchange(this, id, head, server);

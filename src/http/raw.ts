@@ -10,7 +10,9 @@ export interface RawSink {
   /** @param isLast no body follows. */
   rawHead(status: number, reason: string, headers: string, isLast: boolean): number;
   rawBody(chunk: Uint8Array, isLast: boolean): number;
-  /** 101: everything that follows is body. Without this method it is no response. */
+  /**
+   * 101, or 2xx to a CONNECT: everything that follows is body. Without this method it is no response.
+   */
   rawSwitch?(reason: string, headers: string): number;
   /** What came is no HTTP response; the reader takes nothing more. */
   rawInvalid(reason: string): void;
@@ -72,17 +74,17 @@ export function parseHead(text: string): ParsedHead | string {
 
 export class RawResponse {
   readonly #sink: RawSink;
-  /** The request was HEAD: a head is all of the response. */
-  readonly #isHeadRequest: boolean;
+  /** Of the request: after HEAD a head is all of the response, after CONNECT 2xx begins a tunnel. */
+  readonly #method: string;
   #state: State = 'head';
   /** Text that is not complete yet. */
   #pending = '';
   /** Bytes of the body, or of the chunk, that are still to come. */
   #left = 0;
 
-  constructor(sink: RawSink, isHeadRequest: boolean) {
+  constructor(sink: RawSink, method: string) {
     this.#sink = sink;
-    this.#isHeadRequest = isHeadRequest;
+    this.#method = method;
   }
 
   /** A final head or a part of the body has been read. */
@@ -155,9 +157,13 @@ export class RawResponse {
   #takeHead(text: string): void {
     const head = parseHead(text);
     if (typeof head === 'string') this.#refuse(head);
-    else if (head.status === 101) this.#takeSwitch(head);
+    else if (this.#isSwitch(head.status)) this.#takeSwitch(head);
     else if (head.status < 200) this.#sink.interim(head.status, head.headers);
     else this.#takeFinalHead(head);
+  }
+
+  #isSwitch(status: number): boolean {
+    return status === 101 || (this.#method === 'CONNECT' && status >= 200 && status < 300);
   }
 
   #takeSwitch({ reason, headers }: ParsedHead): void {
@@ -170,7 +176,7 @@ export class RawResponse {
   }
 
   #takeFinalHead({ status, reason, headers, framing }: ParsedHead): void {
-    const isLast = this.#isHeadRequest || status === 204 || status === 304 || framing === 0;
+    const isLast = this.#method === 'HEAD' || status === 204 || status === 304 || framing === 0;
     this.#expect(isLast ? 0 : framing);
     this.#sink.rawHead(status, reason, headers, isLast);
   }

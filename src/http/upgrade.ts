@@ -1,8 +1,9 @@
 /**
- * A request that asks for another protocol, for an app with an 'upgrade' listener. The listener gets the
- * client's own socket (passed.ts) where Apache can hand it over, else one whose bytes Apache relays
- * (tunnel.ts); it cannot tell one from the other. As with `node app.js`, what the app then writes is an
- * HTTP response by hand: 101, or why not.
+ * A request that asks for another protocol, for an app with an 'upgrade' listener, or (CONNECT) for a
+ * tunnel, for one with a 'connect' listener. The listener gets the client's own socket (passed.ts) where
+ * Apache can hand it over, else one whose bytes Apache relays (tunnel.ts); it cannot tell one from the
+ * other. As with `node app.js`, what the app then writes is an HTTP response by hand: 101 (200 to a
+ * CONNECT), or why not.
  */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -26,6 +27,7 @@ import type { UpgradeKind } from './upgrades.ts';
 /** syslog(3)'s LOG_WARNING. */
 const LEVEL_WARNING = 4;
 const NOTHING = Buffer.alloc(0);
+const NO_TUNNELS = 'Content-Length: 0\r\nAllow: GET, HEAD\r\n';
 const TOO_MANY = 'Content-Length: 0\r\nRetry-After: 5\r\n';
 
 type Phase =
@@ -54,6 +56,7 @@ export function upgradeOf(
   head: Head,
   server: Server,
 ): UpgradeExchange | undefined {
+  if (head.isConnect) return new UpgradeExchange(host, id, head, server);
   const choosy = server as ChoosyServer;
   if (choosy.shouldUpgradeCallback === undefined) {
     return server.listenerCount('upgrade') > 0
@@ -80,7 +83,7 @@ export class UpgradeExchange extends Exchange implements RawSink {
     super(host, id, head);
     this.server = server;
     this.#kind = head.isPassable ? 'passed' : 'relayed';
-    this.#reader = new RawResponse(this, head.string(S_METHOD) === 'HEAD');
+    this.#reader = new RawResponse(this, head.string(S_METHOD));
     this.socket = openSocket(TunnelSocket, this);
     this.socket.server = server;
     this.req = makeRequest(this, planOf(server));
@@ -90,7 +93,10 @@ export class UpgradeExchange extends Exchange implements RawSink {
   begin(): void {
     this.req.complete = true;
     this.req.push(null);
-    if (!this.host.upgrades.enter(this.#kind)) this.#refuse();
+    // Node closes the connection without a word.
+    if (this.head.isConnect && this.server.listenerCount('connect') === 0)
+      this.#answer(405, NO_TUNNELS);
+    else if (!this.host.upgrades.enter(this.#kind)) this.#refuse();
     else if (this.#kind === 'relayed') this.#handOver(asSocket(this.socket), NOTHING);
     else {
       this.#phase = 'awaiting';
@@ -103,8 +109,13 @@ export class UpgradeExchange extends Exchange implements RawSink {
     if (upgrades.mayComplain()) {
       this.log(LEVEL_WARNING, errorLine(750, { most: upgrades.most }));
     }
+    this.#answer(503, TOO_MANY);
+  }
+
+  /** Instead of the app. */
+  #answer(status: number, headers: string): void {
     this.#phase = 'over';
-    this.channel.respond(this.id, 503, '', TOO_MANY, undefined, true, true);
+    this.channel.respond(this.id, status, '', headers, undefined, true, true);
   }
 
   #handOver(socket: Socket, received: Buffer): void {
@@ -115,7 +126,8 @@ export class UpgradeExchange extends Exchange implements RawSink {
       leaveConnection(server);
     });
     if (!tellConnection(server, socket)) return;
-    const isHeard = server.emit('upgrade', this.req, socket, received);
+    const event = this.head.isConnect ? 'connect' : 'upgrade';
+    const isHeard = server.emit(event, this.req, socket, received);
     // shouldUpgradeCallback() wanted it, and nobody is there for it: as Node.
     if (!isHeard) socket.destroy();
   }

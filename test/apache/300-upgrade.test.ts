@@ -2,7 +2,6 @@
  * Upgrades through Apache, each behaviour in the three ways they go: handed over, relayed, and relayed
  * under TLS.
  */
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
@@ -17,6 +16,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { WebSocket, type ClientOptions } from 'ws';
 import { freePort, Httpd } from '../harness/httpd.ts';
+import { makeCertificate, TLS } from '../harness/tls.ts';
 import { upgrade, type Upgraded } from '../harness/upgrade.ts';
 import { waitFor } from '../harness/wait.ts';
 
@@ -87,19 +87,11 @@ RemoteIPInternalProxy 127.0.0.1
 </VirtualHost>
 <VirtualHost 127.0.0.1:${String(tls)}>
   Protocols h2 http/1.1
-  SSLEngine On
-  SSLCertificateFile "@ROOT@/cert.pem"
-  SSLCertificateKeyFile "@ROOT@/key.pem"
+  ${TLS}
 </VirtualHost>
 `,
     });
-    const args = `req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1`;
-    const files = ['-keyout', `${httpd.dir}/key.pem`, '-out', `${httpd.dir}/cert.pem`];
-    execFileSync('openssl', [...args.split(' '), ...files], { stdio: 'ignore' });
-    execFileSync('chmod', ['644', `${httpd.dir}/key.pem`]); // a key for this test only
-    ca = readFileSync(`${httpd.dir}/cert.pem`);
-    // A certificate that is its own CA, no session cache, another patch level of OpenSSL.
-    httpd.log.allow(/AH01906|AH01909|AH02217|AH02218|AH02604|AH01873|AH01882/);
+    ca = makeCertificate(httpd);
     await httpd.start();
     ports['handed over'] = httpd.port;
     ports.relayed = relayed;

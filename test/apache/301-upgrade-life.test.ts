@@ -1,36 +1,13 @@
 /** What becomes of upgraded connections, and of all others beside them, when processes come and go. */
 import { readFileSync } from 'node:fs';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { WebSocket } from 'ws';
 import { freePort, Httpd } from '../harness/httpd.ts';
 import { app } from '../harness/place.ts';
 import { fdsOf, processOf } from '../harness/processes.ts';
 import { upgrade } from '../harness/upgrade.ts';
 import { waitFor } from '../harness/wait.ts';
-
-/** A WebSocket that is open, and what has become of it. */
-interface Client {
-  readonly ws: WebSocket;
-  code: number;
-}
-
-async function open(port: number, path = '/ws'): Promise<Client> {
-  const ws = new WebSocket(`ws://127.0.0.1:${String(port)}${path}`, { perMessageDeflate: false });
-  const client = { ws, code: 0 };
-  ws.on('close', (code) => (client.code = code));
-  ws.on('error', () => undefined);
-  await once(ws, 'open');
-  return client;
-}
-
-async function ask({ ws }: Client, text: string): Promise<string> {
-  ws.send(text);
-  return String((await once(ws, 'message'))[0]);
-}
-
-const isOpen = ({ ws }: Client): boolean => ws.readyState === WebSocket.OPEN;
+import { allEcho, isOpen, open, openAll, say } from '../harness/websocket.ts';
 
 interface Info {
   readonly pid: number;
@@ -42,11 +19,6 @@ describe('upgraded connections', () => {
   let relayed: number;
   const info = async (path = '/'): Promise<Info> =>
     JSON.parse((await httpd.ask(path)).body) as Info;
-  const children = (): number[] =>
-    httpd
-      .processes()
-      .filter(({ ppid, title }) => ppid === httpd.pid && !title.includes('tsgi:'))
-      .map(({ pid }) => pid);
 
   before(async () => {
     relayed = await freePort();
@@ -54,7 +26,7 @@ describe('upgraded connections', () => {
       limits:
         'StartServers 1\nServerLimit 3\nThreadsPerChild 8\nThreadLimit 8\nMaxRequestWorkers 16\nMinSpareThreads 1\nMaxSpareThreads 16\n',
       config: `Listen 127.0.0.1:${String(relayed)}
-TSGIDaemonProcess site env=SAY_GOODBYE=${join(app('x'), '../../../dist/tsgi.js')} graceful-timeout=5s
+TSGIDaemonProcess site env=SAY_GOODBYE=${join(app('x'), '../../../dist/tsgi.js')} graceful-timeout=5s apache-threads=16
 TSGIDaemonProcess few max-upgrades=3
 TSGIDaemonProcess idle upgrade-idle-timeout=1s
 TSGIDaemonProcess lazy inactivity-timeout=1s
@@ -76,18 +48,12 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
 
   it('take no thread of Apache, no descriptor and no memory of its children', async () => {
     await info(); // Apache has children
-    const before = children().map((pid) => Object.keys(fdsOf(pid)).length);
-    const clients: Client[] = [];
-    for (let i = 0; i < 15; i++) {
-      clients.push(...(await Promise.all(Array.from({ length: 20 }, () => open(httpd.port)))));
-    }
-    expect(clients).to.have.length(300);
+    const before = httpd.children().map((pid) => Object.keys(fdsOf(pid)).length);
+    const clients = await openAll(300, httpd.port);
     expect((await httpd.ask('/static/page.txt')).body).to.equal('a page');
     expect((await info()).open).to.equal(300);
-    expect(await Promise.all(clients.map((client, i) => ask(client, String(i))))).to.deep.equal(
-      clients.map((_, i) => String(i)),
-    );
-    const after = children().map((pid) => Object.keys(fdsOf(pid)).length);
+    expect(await allEcho(clients)).to.equal(true);
+    const after = httpd.children().map((pid) => Object.keys(fdsOf(pid)).length);
     // Connections to the worker are kept; there are at most as many as threads.
     expect(Math.max(...after)).to.be.lessThan(Math.max(...before) + 20);
     for (const { ws } of clients) ws.terminate();
@@ -95,8 +61,8 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
   });
 
   it('that were handed over outlive apachectl graceful, and no old child stays for them', async () => {
-    const clients = await Promise.all(Array.from({ length: 20 }, () => open(httpd.port)));
-    const old = children();
+    const clients = await openAll(20, httpd.port);
+    const old = httpd.children();
     const { pid } = await info();
     await httpd.graceful();
     await waitFor(() => old.every((child) => !processOf(child)), {
@@ -104,7 +70,7 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
       timeoutMs: 15_000,
     });
     expect(clients.every(isOpen)).to.equal(true);
-    expect(await Promise.all(clients.map((client) => ask(client, 'pid')))).to.deep.equal(
+    expect(await Promise.all(clients.map((client) => say(client, 'pid')))).to.deep.equal(
       clients.map(() => String(pid)),
     );
     for (const { ws } of clients) ws.close();
@@ -113,9 +79,9 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
 
   it('that are relayed outlive it too, and their child ends after them', async () => {
     const client = await open(relayed);
-    const old = children();
+    const old = httpd.children();
     await httpd.graceful();
-    expect(await ask(client, 'still here')).to.equal('still here');
+    expect(await say(client, 'still here')).to.equal('still here');
     client.ws.close();
     await waitFor(() => old.every((child) => !processOf(child)), {
       what: 'the end of the old children',
@@ -132,7 +98,7 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
       what: '1001 from the old worker',
     });
     const fresh = await open(httpd.port);
-    expect(Number(await ask(fresh, 'pid'))).to.not.equal(old.pid);
+    expect(Number(await say(fresh, 'pid'))).to.not.equal(old.pid);
     fresh.ws.terminate();
     await waitFor(() => !processOf(old.pid), { what: 'the end of the old worker' });
   });
@@ -217,7 +183,7 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
       const client = await open(port(), '/lazy/ws');
       const until = performance.now() + 2500;
       await waitFor(() => performance.now() > until);
-      expect(await ask(client, 'pid')).to.equal(String(pid));
+      expect(await say(client, 'pid')).to.equal(String(pid));
       client.ws.terminate();
       await waitFor(() => !processOf(pid), { what: 'the end of the inactive worker' });
     });
@@ -230,11 +196,9 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
         config: 'TSGIScriptAlias / @APPS@/upgrade.js\n',
       });
       try {
-        const clients = await Promise.all(Array.from({ length: 10 }, () => open(other.port)));
+        const clients = await openAll(10, other.port);
         await other.graceful();
-        expect(await Promise.all(clients.map((client) => ask(client, 'x')))).to.deep.equal(
-          clients.map(() => 'x'),
-        );
+        expect(await allEcho(clients)).to.equal(true);
         for (const { ws } of clients) ws.terminate();
       } finally {
         await other.stop();

@@ -240,6 +240,13 @@ export class Httpd {
     return title ? all.filter((p) => title.test(p.title)) : all;
   }
 
+  /** Pids of Apache's children, those of an older generation of httpd among them. */
+  children(): number[] {
+    return this.processes()
+      .filter(({ ppid, title }) => ppid === this.pid && !title.includes('tsgi:'))
+      .map(({ pid }) => pid);
+  }
+
   /** Sends a signal to the Apache parent. */
   signal(signal: NodeJS.Signals): void {
     process.kill(this.pid, signal);

@@ -6,8 +6,12 @@ import { waitFor } from './wait.ts';
 
 export interface UpgradeOptions {
   readonly path: string;
+  /** CONNECT: the path is a host. */
+  readonly method?: 'GET' | 'CONNECT';
   /** Accepts this certificate and speaks TLS. */
   readonly ca?: Buffer | undefined;
+  /** A connection that is used for TLS. */
+  readonly over?: Socket;
   readonly headers?: readonly string[];
   /** Sent in the same write as the head. */
   readonly early?: string;
@@ -29,10 +33,12 @@ export interface Upgraded {
 /** Asks for the protocol `raw` and waits for the head of the answer. */
 export async function upgrade(
   port: number,
-  { path, ca, headers = [], early = '' }: UpgradeOptions,
+  { path, ca, over, headers = [], early = '', method = 'GET' }: UpgradeOptions,
 ): Promise<Upgraded> {
   const where = { host: '127.0.0.1', port, allowHalfOpen: true };
-  const socket = ca ? connectTls({ ...where, ca, ALPNProtocols: ['http/1.1'] }) : connect(where);
+  const socket = ca
+    ? connectTls({ ...where, ca, ALPNProtocols: ['http/1.1'], ...(over && { socket: over }) })
+    : connect(where);
   socket.on('error', () => undefined); // a reset shows as closed
   const chunks: Buffer[] = [];
   let ended = false;
@@ -41,10 +47,9 @@ export async function upgrade(
   const closed = new Promise((resolve) => socket.once('close', resolve));
   await once(socket, ca ? 'secureConnect' : 'connect');
   const lines = [
-    `GET ${path} HTTP/1.1`,
+    `${method} ${path} HTTP/1.1`,
     'Host: localhost',
-    'Connection: keep-alive, Upgrade',
-    'Upgrade: raw',
+    ...(method === 'CONNECT' ? [] : ['Connection: keep-alive, Upgrade', 'Upgrade: raw']),
     ...headers,
   ];
   socket.write(`${lines.join('\r\n')}\r\n\r\n${early}`);

@@ -32,9 +32,17 @@ class Notes implements RawSink {
   }
 }
 
-function read(text: string, cuts: readonly number[] = [], isHead = false): Notes {
+/** One that is there for other protocols as well. */
+class Taker extends Notes {
+  rawSwitch(reason: string, headers: string): number {
+    this.heads.push(`switch ${reason} ${headers}`);
+    return 0;
+  }
+}
+
+function read(text: string, cuts: readonly number[] = [], method = 'GET'): Notes {
   const notes = new Notes();
-  const reader = new RawResponse(notes, isHead);
+  const reader = new RawResponse(notes, method);
   const bytes = Buffer.from(text, 'latin1');
   let from = 0;
   for (const cut of [...cuts].sort((a, b) => a - b)) {
@@ -81,9 +89,25 @@ describe('HTTP text that an app writes by hand', () => {
   });
 
   it('has no body after HEAD, 204 and 304', () => {
-    expect(read(COUNTED, [], true)).to.include({ body: '', isComplete: true });
+    expect(read(COUNTED, [], 'HEAD')).to.include({ body: '', isComplete: true });
     expect(read('HTTP/1.1 204 No\r\n\r\nx')).to.include({ body: '', isComplete: true });
     expect(read('HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n').isComplete).to.equal(true);
+  });
+
+  it('opens a tunnel with 101, and with 2xx to a CONNECT, whatever its headers say', () => {
+    const head = 'HTTP/1.1 201 Yes\r\nContent-Length: 1\r\nX-A: b\r\n\r\n';
+    for (const cut of [10, head.length - 1, head.length, head.length + 2]) {
+      const notes = new Taker();
+      const reader = new RawResponse(notes, 'CONNECT');
+      const bytes = Buffer.from(`${head}many bytes`);
+      reader.write(bytes.subarray(0, cut));
+      reader.write(bytes.subarray(cut));
+      expect(notes.heads).to.deep.equal(['switch Yes Content-Length: 1\r\nX-A: b\r\n']);
+      expect(notes.body).to.equal('many bytes');
+    }
+    const refused = new Taker();
+    new RawResponse(refused, 'CONNECT').write(Buffer.from(COUNTED));
+    expect([refused.body, refused.isComplete]).to.deep.equal(['hello', true]);
   });
 
   it('that breaks off is not complete', () => {
