@@ -472,6 +472,8 @@ static tsgi_step_t suspend(tsgi_relay_t *relay, tsgi_poller_t *poller, tsgi_exch
         leave(relay);
         return tsgi_pump_fail(x, TSGI_FAIL_CLIENT); /* httpd would not suspend it */
     }
+    /* %h of the access log: a poller that asked the DNS would hold up all others. */
+    (void)ap_get_useragent_host(r, REMOTE_NAME, NULL);
     /* Whatever a filter flushes (TLS, when keys are updated) leaves now, or the client is given up. */
     (void)apr_socket_timeout_set(ap_get_conn_socket(c), 0);
     tsgi_connection_trim(x->lease.connection);
