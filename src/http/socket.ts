@@ -8,8 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { emitTimeout } from './endings.ts';
-import type { EndState, WriteCallback } from './internals.ts';
-import { markClosed } from './internals.ts';
+import type { WriteCallback } from './internals.ts';
 import type { Exchange } from './exchange.ts';
 import { HIGH_WATER } from './exchange.ts';
 import { S_LOCAL_ADDR, S_REMOTE_ADDR } from './head.ts';
@@ -156,19 +155,6 @@ export class RequestSocket extends ExchangeSocket {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     callback(error);
     this.exchange.socketDestroyed(error);
-  }
-
-  /** Nobody listens but the exchange, for errors, and the response that it is assigned to, for its end. */
-  get isUnheard(): boolean {
-    const { _eventsCount } = this as unknown as { readonly _eventsCount: number };
-    const isOurs = this.listenerCount('error') === 1 && this.listenerCount('close') === 1;
-    return _eventsCount === 2 && isOurs && !this.timeout;
-  }
-
-  /** What destroy() comes to, of a socket that nobody has heard of, without its four ticks. */
-  endUnheard(): void {
-    const { _readableState, _writableState } = this as unknown as Record<string, EndState>;
-    for (const state of [_readableState, _writableState]) if (state) markClosed(state);
   }
 
   /** Called by net.Socket's timer; as socketOnTimeout of _http_server.js. */

@@ -1,6 +1,6 @@
 /** The end of a (req, res) exchange of which nobody hears. */
 import type { EndState, RequestInternals, ResponseInternals } from './internals.ts';
-import { detachSignal } from './internals.ts';
+import { detachSignal, markClosed } from './internals.ts';
 import type { RequestSocket } from './socket.ts';
 import { asSocket } from './socket.ts';
 
@@ -30,12 +30,6 @@ export function isUnheard({ req, res, socket }: Ending): boolean {
   const isOver = req.complete && !req._consuming && req._readableState.length === 0;
   const isQuiet = req._eventsCount === 0 && res._eventsCount === 0;
   return isOver && isQuiet && socket._httpMessage === res && isSocketUnheard(socket);
-}
-
-function markClosed(state: EndState): void {
-  state.destroyed = true;
-  state.closed = true;
-  state.closeEmitted = true;
 }
 
 /**
