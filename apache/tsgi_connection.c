@@ -194,7 +194,8 @@ void tsgi_connection_trim(tsgi_connection_t *connection)
     free(connection->out);
     connection->out = NULL;
     connection->out_size = 0;
-    if (tsgi_connection_buffered(connection) > TRIMMED_SIZE) {
+    if (connection->in_size <= TRIMMED_SIZE ||
+        tsgi_connection_buffered(connection) > TRIMMED_SIZE) {
         return;
     }
     (void)buffer_make_room(connection, 0); /* to the front */

@@ -477,7 +477,6 @@ static tsgi_step_t suspend(tsgi_relay_t *relay, tsgi_poller_t *poller, tsgi_exch
     /* Whatever a filter flushes (TLS, when keys are updated) leaves now, or the client is given up. */
     (void)apr_socket_timeout_set(ap_get_conn_socket(c), 0);
     tsgi_connection_trim(x->lease.connection);
-    x->is_leaving = 1;
     apr_allocator_max_free_set(apr_pool_allocator_get(c->pool), KEPT_FREE);
     __atomic_add_fetch(&relay->tunnels, 1, __ATOMIC_SEQ_CST);
     apr_pool_userdata_setn(relayed, KEY, NULL, r->pool);

@@ -117,6 +117,7 @@ void tsgi_tunnel_begin(tsgi_tunnel_t *t, tsgi_exchange_t *x)
     x->reply.length = -1;
     x->reply.is_bodiless = 0;
     x->is_body_sent = 0;
+    x->is_leaving = 1; /* its connection is trimmed, and serves no other request */
 }
 
 /* ---- from the worker to the client -------------------------------------------------- */
@@ -175,13 +176,23 @@ static tsgi_step_t tell_half(tsgi_tunnel_t *t)
     return TSGI_STEP_DONE;
 }
 
-/* Receives once and passes it on. *is_quiet: there was nothing. */
+/*
+ * Receives once and passes it on. *is_quiet: there was nothing. What is passed on at once stays below what
+ * httpd's core filter would wait for: what was buffered, or what one call receives, whose buffer may have
+ * grown by a large head before.
+ */
 static tsgi_step_t pull(tsgi_tunnel_t *t, int *is_quiet)
 {
     tsgi_exchange_t *x = t->x;
     tsgi_step_t step = tsgi_frames_take(x);
 
-    if (step == TSGI_STEP_MORE) {
+    if (tsgi_connection_buffered(x->lease.connection) == 0) {
+        tsgi_connection_trim(x->lease.connection);
+    }
+    if (x->reply.is_dirty) {
+        *is_quiet = 0;
+    }
+    else if (step == TSGI_STEP_MORE) {
         step = tsgi_pump_receive(x, is_quiet);
         if (step == TSGI_STEP_MORE && !*is_quiet) {
             step = tsgi_frames_take(x);

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -180,6 +181,33 @@ TSGIScriptAlias / @APPS@/upgrade.js
     expect(late.received().length).to.equal(MIB);
     late.socket.end();
     await late.closed;
+  });
+
+  it('lose no byte on connections to the worker that large heads came by', async () => {
+    // Their buffers are large from then on.
+    const askLarge = async (): Promise<void> => {
+      const asked = get({ port: httpd.port, path: '/large-head', maxHeaderSize: 128 * 1024 });
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      expect(answer.headers['x-large']).to.have.length(60_000);
+      await once(answer.resume(), 'end');
+    };
+    await Promise.all(Array.from({ length: 7 }, askLarge));
+    const lazy: Upgraded[] = [];
+    while (lazy.length < 7) lazy.push(await raw('/raw/flood'));
+    for (const { socket, received } of lazy) {
+      await waitFor(() => received().length === 4096);
+      socket.pause();
+      socket.write('go');
+    }
+    const clients = await openTls(4);
+    for (let round = 0; round < 20; round++) expect(await allEcho(clients)).to.equal(true);
+    for (const { socket } of lazy) socket.resume();
+    await Promise.all(lazy.map(({ hasEnded }) => waitFor(hasEnded)));
+    const whole = 4096 + 16 * MIB;
+    expect(lazy.map(({ received }) => received().length)).to.deep.equal(lazy.map(() => whole));
+    for (const { socket } of lazy) socket.end();
+    for (const { ws } of clients) ws.close();
+    await Promise.all(lazy.map(({ closed }) => closed));
   });
 
   it('let go of a client that does not end its half', async () => {

@@ -29,6 +29,11 @@ const raw = {
     socket.on('data', (chunk) => (text += chunk));
     socket.on('end', () => closed.push(`last heard ${text}`));
   },
+  // Says hello, and 16 MiB when it is told to.
+  '/raw/flood': (req, socket) => {
+    socket.write(SWITCH + 'h'.repeat(4096));
+    socket.once('data', () => socket.end(Buffer.alloc(16 * 1024 * 1024, 'x')));
+  },
   '/raw/facts': (req, socket, head) => {
     const { remoteAddress, remotePort, remoteFamily, localAddress, localPort, encrypted } = socket;
     socket.write(SWITCH);
@@ -74,6 +79,7 @@ const raw = {
 const server = http.createServer((req, res) => {
   const { upgrade, connection } = req.headers;
   res.setHeader('Content-Type', 'application/json');
+  if (req.url === '/large-head') res.setHeader('X-Large', 'x'.repeat(60_000));
   res.end(
     JSON.stringify({ pid: process.pid, open: sockets.size, closed, upgrade, connection, v: 1 }),
   );
