@@ -28,6 +28,7 @@ typedef enum {
 typedef struct {
     request_rec *r;
     apr_bucket_brigade *bb;
+    apr_bucket_brigade *more; /**< what one call of the filters gave; empty otherwise */
     tsgi_body_state_t state;
     int is_kept;  /**< the app may not have begun */
     char *replay; /**< read while is_kept: [0, replay_end), handed out up to replay_at */

@@ -57,6 +57,7 @@ find_missing() {
     has make || has ninja || need "make" make
     has cmake || need "cmake" cmake
     has_header uv.h || need "uv.h" libuv1-dev
+    has openssl || need "openssl, which makes the certificates of the tests" openssl
 }
 
 # httpd lives in /usr/sbin, which is not on the path of every user.

@@ -15,9 +15,6 @@ static constexpr size_t kVarInts = 4;
 static constexpr size_t kFirstCapacity = 4096;
 /* Payloads of up to this size may stay referenced until the next turn overwrites them. */
 static constexpr size_t kKeptPayloadBytes = size_t{64} * 1024;
-/* For so many bytes of bodies, so many more are declared to the garbage collector. */
-static constexpr size_t kWeightStep = size_t{1024} * 1024;
-static constexpr int64_t kWeight = int64_t{2} * 1024 * 1024;
 
 EventBatch::EventBatch(Napi::Env env)
     : env_(env), events_(Napi::Persistent(Napi::Int32Array::New(env, kFirstCapacity))),
@@ -127,30 +124,6 @@ void EventBatch::AddRequest(int32_t id, const uint8_t *payload, size_t n,
     count_++;
 }
 
-/*
- * V8 collects Buffers only when 32 to 64 MiB of them have come together: a large upload
- * would take up that much in every worker, although each piece is garbage at once. So V8 is
- * told that they are heavier than they are: with a weight, a small object that is garbage
- * together with them and takes its declaration back when it is collected.
- */
-void EventBatch::Weigh(size_t bytes)
-{
-    unweighed_ += bytes;
-    if (unweighed_ < kWeightStep) {
-        return;
-    }
-    unweighed_ = 0;
-    napi_value weight = nullptr;
-    int64_t total = 0;
-    const auto take_back = [](napi_env env, void *, void *) {
-        int64_t left = 0;
-        (void)napi_adjust_external_memory(env, -kWeight, &left);
-    };
-    if (napi_create_external(env_, nullptr, take_back, nullptr, &weight) == napi_ok) {
-        (void)napi_adjust_external_memory(env_, kWeight, &total);
-    }
-}
-
 void EventBatch::AddBody(int32_t id, const uint8_t *bytes, size_t n)
 {
     napi_value buffer = nullptr;
@@ -158,7 +131,6 @@ void EventBatch::AddBody(int32_t id, const uint8_t *bytes, size_t n)
         buffer = nullptr;
     }
     ints_.insert(ints_.end(), {kEventBody, id, AddPayload(buffer, n), kPlainInts});
-    Weigh(n);
     count_++;
 }
 

@@ -83,14 +83,12 @@ class EventBatch {
     /** Takes the next place in the array of payloads. -1 if value is null (it failed). */
     int32_t AddPayload(napi_value value, size_t bytes);
     bool Grow(size_t needed);
-    void Weigh(size_t bytes);
 
     Napi::Env env_;
     std::vector<int32_t> ints_;
     uint32_t count_ = 0;
     uint32_t payload_count_ = 0;
     size_t payload_bytes_ = 0;
-    size_t unweighed_ = 0; /**< bytes of bodies since the last weight */
     Napi::Reference<Napi::Int32Array> events_;
     Napi::Reference<Napi::Int32Array> progress_;
     /** The memory of progress_; null if JavaScript took it away. */

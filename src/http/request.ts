@@ -119,7 +119,8 @@ export class NodeExchange extends Exchange {
   ): boolean {
     if (this.isEnding && callback) {
       this.#finishes.push(callback);
-      if (res._eventsCount > 0) this.#ender ??= new AsyncResource('TSGIRESPONSE');
+      const isHeard = res._eventsCount > 0 || isFinishHeard();
+      if (isHeard) this.#ender ??= new AsyncResource('TSGIRESPONSE');
     }
     if (!this.isOpen || this.#isComplete || this.socket.destroyed) return false;
     this.socket.touch();

@@ -47,10 +47,21 @@ function bad(came: string, expected: string): TsgiError {
   return new TsgiError(704, { came, expected });
 }
 
-function parseStatus(status: unknown): { status: number; reason: string } {
+interface Status {
+  readonly status: number;
+  readonly reason: string;
+}
+
+/** Texts that were parsed before: an app has few. What is remembered has an end all the same. */
+const statuses = new Map<string, Status>();
+const MAX_STATUSES = 64;
+
+function parseStatus(status: unknown): Status {
   if (typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 999) {
     return { status, reason: STATUS_CODES[status] ?? 'unknown' };
   }
+  const known = typeof status === 'string' ? statuses.get(status) : undefined;
+  if (known !== undefined) return known;
   const match = typeof status === 'string' ? STATUS.exec(status) : null;
   if (match === null) {
     throw bad(
@@ -59,7 +70,9 @@ function parseStatus(status: unknown): { status: number; reason: string } {
     );
   }
   const number = Number(match[1]);
-  return { status: number, reason: match[2] ?? STATUS_CODES[number] ?? 'unknown' };
+  const parsed = { status: number, reason: match[2] ?? STATUS_CODES[number] ?? 'unknown' };
+  if (statuses.size < MAX_STATUSES) statuses.set(match[0], parsed);
+  return parsed;
 }
 
 /** One header line. */

@@ -37,8 +37,8 @@ describe('apps that know nothing of a proxy', function () {
     httpd = await Httpd.prepare({
       modules: ['ssl', 'socache_shmcb', 'remoteip'],
       config: `
-TSGIDaemonProcess site startup-timeout=60
-TSGIDaemonProcess four startup-timeout=60 env=EXPRESS=express4
+TSGIDaemonProcess site startup-timeout=60 env=NODE_ENV=test
+TSGIDaemonProcess four startup-timeout=60 env=EXPRESS=express4 env=NODE_ENV=test
 ${aliases.join('\n')}
 RemoteIPHeader X-Client-IP
 RemoteIPInternalProxy 127.0.0.1

@@ -8,7 +8,7 @@ import { addonPath } from './worker.ts';
  * that Node first calls it: so a new one is added here knowingly.
  */
 const ofNode = `
-  napi_add_async_cleanup_hook napi_adjust_external_memory napi_create_external napi_add_finalizer napi_async_destroy napi_async_init napi_call_function
+  napi_add_async_cleanup_hook napi_add_finalizer napi_async_destroy napi_async_init napi_call_function
   napi_call_threadsafe_function napi_close_callback_scope napi_close_escapable_handle_scope
   napi_close_handle_scope napi_create_array napi_create_array_with_length napi_create_arraybuffer
   napi_create_buffer_copy napi_create_double napi_create_error napi_create_function napi_create_object
