@@ -10,6 +10,8 @@
 #define GREETING_PATIENCE_MS 10
 /* The same for one that has what the client needs. */
 #define PREFERRED_PATIENCE_MS 1000
+/* Connections to its former worker that wait for a greeting, most of them that are tried. */
+#define MAX_CLOSED 8
 /* A worker with requests in hand that has said nothing for so long may be stopped, or its loop
  * blocked: it gets another one only on a connection that it greets now. */
 #define SILENCE (250 * 1000)
@@ -221,9 +223,10 @@ static tsgi_connection_t *open_pending(request_rec *r, tsgi_slots_t *slots, int 
 }
 
 /* A new connection to a slot that is known to speak: its HELLO is a turn of the
- * worker's loop away. */
-static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                      int slot, int patience_ms, tsgi_lease_t *lease)
+ * worker's loop away. @return what came; with HELLO the lease has begun. */
+static tsgi_greeting_t take_alive(request_rec *r, tsgi_client_t *client,
+                                  tsgi_slots_t *slots, int slot, int patience_ms,
+                                  tsgi_lease_t *lease)
 {
     struct pollfd fds[2];
     answer_t answer;
@@ -232,45 +235,44 @@ static int take_alive(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots
 
     if (connection == NULL) {
         tsgi_pool_penalise(slot_pool(slots, slot), tsgi_clock_now());
-        return 0;
+        return TSGI_GREETING_NONE;
     }
     fds[0] = (struct pollfd){.fd = connection->fd, .events = POLLIN};
     (void)tsgi_client_wait(client, fds, 1, patience_ms, 0);
-    switch (greet(r, slots, slot, connection, &answer)) {
-    case TSGI_GREETING_HELLO:
+    const tsgi_greeting_t greeting = greet(r, slots, slot, connection, &answer);
+    if (greeting == TSGI_GREETING_HELLO) {
         tsgi_pool_note_sign(slot_pool(slots, slot), tsgi_clock_now());
         lease_begin(lease, slots, slot, connection);
-        return 1;
-    case TSGI_GREETING_NONE:
+    }
+    else if (greeting == TSGI_GREETING_NONE) {
         tsgi_pool_give_pending(slot_pool(slots, slot), connection);
         tsgi_pool_penalise(slot_pool(slots, slot), tsgi_clock_now());
-        return 0;
-    default:
-        return 0;
     }
+    return greeting;
 }
 
 /*
  * The worker that the client had before, though it has more in hand than others, or is busy for a
- * moment; not if it is known to be away, or has just refused or ended.
+ * moment, or has just been replaced: other children may know it already, and have told clients of it.
+ * Connections to the former one are found closed.
  */
 static int take_preferred(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
                           apr_time_t now, tsgi_lease_t *lease)
 {
     const int slot = lease->preferred;
-    if (slot < 0 || lease->is_admitted) {
-        return 0; /* none, or it has had its chance */
+    if (slot < 0 || lease->is_spent) {
+        return 0;
     }
     const tsgi_pool_hints_t hints = tsgi_pool_hints(slot_pool(slots, slot), now);
-    if (hints.is_penalised && !hints.is_alive) {
-        return 0; /* of one that is alive the penalty says that it was slow to greet */
+    if (hints.ready > 0 && !is_doubtful(slots, slot, hints.served_at, now) &&
+        take_ready(slots, slot, lease)) {
+        return 1;
     }
-    if (hints.ready > 0 && !is_doubtful(slots, slot, hints.served_at, now)) {
-        return take_ready(slots, slot, lease) ||
-               take_alive(r, client, slots, slot, PREFERRED_PATIENCE_MS, lease);
+    tsgi_greeting_t greeting = TSGI_GREETING_CLOSED;
+    for (int i = 0; greeting == TSGI_GREETING_CLOSED && i < MAX_CLOSED; i++) {
+        greeting = take_alive(r, client, slots, slot, PREFERRED_PATIENCE_MS, lease);
     }
-    return (hints.ready > 0 || hints.is_alive || hints.served_at == 0) &&
-           take_alive(r, client, slots, slot, PREFERRED_PATIENCE_MS, lease);
+    return greeting == TSGI_GREETING_HELLO;
 }
 
 /* Lets silent slots become candidates again, though others can serve: asks them now
@@ -627,7 +629,8 @@ static int choose(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
         return 1;
     }
     if (choice->alive >= 0 && !is_ready_best &&
-        take_alive(r, client, slots, choice->alive, GREETING_PATIENCE_MS, lease)) {
+        take_alive(r, client, slots, choice->alive, GREETING_PATIENCE_MS, lease) ==
+            TSGI_GREETING_HELLO) {
         return 1;
     }
     return choice->ready >= 0 && take_ready(slots, choice->ready, lease);

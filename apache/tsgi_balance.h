@@ -20,6 +20,7 @@ typedef struct {
     tsgi_connection_t *connection; /**< NULL: nothing is leased */
     int is_admitted; /**< the request has had a lease: no full queue refuses it any more */
     int preferred;   /**< slot that is tried first, −1 = none */
+    int is_spent;    /**< the preferred one had the request and did not begin with it */
     int is_counted;  /**< among the requests that the worker has in hand */
 } tsgi_lease_t;
 

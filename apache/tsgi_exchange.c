@@ -74,6 +74,7 @@ static tsgi_step_t next_worker(tsgi_exchange_t *x, apr_time_t now)
         return tsgi_pump_fail(x, TSGI_FAIL_UNSENT);
     }
     if (!is_stale) {
+        x->lease.is_spent = 1;
         ap_log_rerror(
             APLOG_MARK, APLOG_INFO, 0, x->r,
             TSGI_LOGNO(0186) "group %s, worker %d, pid %u ended, refused or kept "

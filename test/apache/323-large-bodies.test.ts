@@ -28,7 +28,8 @@ TSGIScriptAlias /callable @APPS@/bulk-callable.cjs
         'StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 16\n',
     });
     child = await waitFor(
-      () => httpd.processes().find((p) => p.ppid === httpd.pid && !p.title.includes('tsgi:'))?.pid,
+      // By its name: a supervisor has not got its title yet.
+      () => httpd.processes(/^\S*(apache2|httpd) /).find(({ ppid }) => ppid === httpd.pid)?.pid,
     );
   });
   after(() => httpd.stop());
