@@ -27,10 +27,7 @@ TSGIScriptAlias /callable @APPS@/bulk-callable.cjs
       limits:
         'StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 16\n',
     });
-    child = await waitFor(
-      // By its name: a supervisor has not got its title yet.
-      () => httpd.processes(/^\S*(apache2|httpd) /).find(({ ppid }) => ppid === httpd.pid)?.pid,
-    );
+    child = await waitFor(() => httpd.children()[0]);
   });
   after(() => httpd.stop());
 

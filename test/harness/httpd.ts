@@ -242,8 +242,9 @@ export class Httpd {
 
   /** Pids of Apache's children, those of an older generation of httpd among them. */
   children(): number[] {
-    return this.processes()
-      .filter(({ ppid, title }) => ppid === this.pid && !title.includes('tsgi:'))
+    // By the name of their program: a supervisor is a child, too, and has no title at first.
+    return this.processes(/^\S*(apache2|httpd)( |$)/)
+      .filter(({ ppid }) => ppid === this.pid)
       .map(({ pid }) => pid);
   }
 
