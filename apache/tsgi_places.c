@@ -84,8 +84,7 @@ static void sleep_until_rung(tsgi_places_door_t *door, apr_interval_time_t durat
  * is refused comes again at once, and would take the app the processor time that it needs. A worse
  * stretch counts by half, since a machine that is busy gives a group no time for as long; but where no
  * place was left at all, nobody waits. It is found anew whenever somebody finds no place and the
- * time is over. Where nobody did for longer, nothing is known but whether any was left; nor is it
- * until what began with that burst has had time to end.
+ * time is over. Where nobody did for longer, nothing is known but whether any was left.
  */
 static apr_uint32_t allowed(tsgi_places_door_t *door, apr_uint32_t left, apr_time_t now)
 {
@@ -102,11 +101,6 @@ static apr_uint32_t allowed(tsgi_places_door_t *door, apr_uint32_t left, apr_tim
     const apr_uint32_t half = __atomic_load_n(&door->rate, __ATOMIC_RELAXED) / 2;
     apr_uint32_t rate = 0, result = 0;
     if (since == 0 || (came > 0 && elapsed >= 2 * TSGI_PLACES_PATIENCE)) {
-        __atomic_store_n(&door->full_since, now, __ATOMIC_RELAXED);
-        result = UINT_MAX;
-    }
-    else if (came == 0 && now - __atomic_load_n(&door->full_since, __ATOMIC_RELAXED) <
-                              TSGI_PLACES_DOUBT) {
         result = UINT_MAX;
     }
     else if (came > 0) {

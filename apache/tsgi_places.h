@@ -8,8 +8,7 @@
  * that makes progress is smoothed out, not refused. It does so only where it is likely to get one
  * within TSGI_PLACES_ROUNDS times TSGI_PLACES_PATIENCE: no more may wait than places are left in that
  * time, as far as the last patience tells. Of a group that hangs none was left, so it holds no thread
- * beyond its places; after a quiet spell that is known when TSGI_PLACES_DOUBT is over, not sooner: what
- * has just begun cannot have ended. Whoever waits asks the same question again after each round.
+ * beyond its places. Whoever waits asks the same question again after each round.
  *
  * Threads of HTTP/2 (connections with a master) are not the MPM's: they have places of their own, as
  * many again.
@@ -22,19 +21,16 @@
 /** How long one waits for a place before asking whether to go on, and how often, at most. */
 #define TSGI_PLACES_PATIENCE (40 * 1000)
 #define TSGI_PLACES_ROUNDS 5
-/** How long a burst after a quiet spell may go on without a place left, before it is a hang. */
-#define TSGI_PLACES_DOUBT (200 * 1000)
 
 typedef enum { TSGI_PLACES_MPM, TSGI_PLACES_H2, TSGI_PLACES_KINDS } tsgi_places_kind_t;
 
 /** Shared by the children: what those who find no place need to know. */
 typedef struct {
-    apr_uint32_t bell;      /**< futex: 0 = nobody sleeps; 1 = somebody may, wake one */
-    apr_uint32_t allowed;   /**< how many may wait */
-    apr_uint32_t rate;      /**< places left in one patience; 0 = not known */
-    apr_uint32_t before;    /**< places left until `since` */
-    apr_int64_t since;      /**< tsgi_clock_now() when these were found; 0 = never */
-    apr_int64_t full_since; /**< when the places ran out after a quiet spell */
+    apr_uint32_t bell;    /**< futex: 0 = nobody sleeps; 1 = somebody may, wake one */
+    apr_uint32_t allowed; /**< how many may wait */
+    apr_uint32_t rate;    /**< places left in one patience; 0 = not known */
+    apr_uint32_t before;  /**< places left until `since` */
+    apr_int64_t since;    /**< tsgi_clock_now() when these were found; 0 = never */
 } __attribute__((aligned(TSGI_CACHE_LINE))) tsgi_places_door_t;
 
 typedef struct {
