@@ -52,6 +52,7 @@ export async function serveByWorker({ app, node }: Setting, file: string): Promi
         peerUid: -1,
         scripts: { mode: 'exact', paths: [script] },
         supervisor: process.pid,
+        apache: process.pid,
         title: 'tsgi: worker bench/0',
       },
     },

@@ -28,6 +28,8 @@ export interface BootMessage {
   readonly scripts: ScriptSet;
   /** Pid of the supervisor, to detect that it died before the death signal was armed. */
   readonly supervisor: number;
+  /** Pid of Apache's parent: a worker whose supervisor has died finishes what it has in hand while that lives. */
+  readonly apache: number;
   readonly startupTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly gracefulTimeoutMs: number;

@@ -57,6 +57,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       peerUid: options.peerUid,
       scripts,
       supervisor: process.pid,
+      apache: process.ppid,
       startupTimeoutMs: options.startupTimeoutMs,
       shutdownTimeoutMs: options.shutdownTimeoutMs,
       gracefulTimeoutMs: options.gracefulTimeoutMs,
