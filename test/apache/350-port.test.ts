@@ -134,6 +134,26 @@ ${host('*:*', `ServerName wild.test:${other}\n${group('wild')}`)}
     });
   });
 
+  it('leads to the first virtual host of the port, or to that which is localhost as well', async () => {
+    const httpd = await Httpd.prepare({ config: '' });
+    const port = await freePort();
+    const first = host(at(port), 'ServerName first.test\nRedirect 410 /\n');
+    const shop = (more: string): string =>
+      host(at(port), `ServerName shop.test\n${more}\nTSGIScriptAlias /shop ${APP}\n`);
+    const askItself = async (): Promise<string> =>
+      (await ask(port, '/shop/self', { headers: { Host: 'shop.test' } })).body;
+    httpd.configure(listen(port) + first + shop(''));
+    await httpd.start();
+    try {
+      expect(await askItself()).to.match(/410 Gone/);
+      httpd.configure(listen(port) + first + shop('ServerAlias localhost'));
+      await httpd.graceful();
+      expect(JSON.parse(await askItself())).to.include({ originalUrl: '/shop/told' });
+    } finally {
+      await httpd.stop();
+    }
+  });
+
   describe('where nothing names one', () => {
     it('is the lowest one without TLS at which Apache listens, after graceful restarts as well', async () => {
       const httpd = await Httpd.prepare({ config: '' });
