@@ -89,7 +89,7 @@ struct tsgi_generation_t {
     unsigned char id[TSGI_GENERATION_SIZE];
     unsigned char secret[TSGI_SECRET_SIZE];
     tsgi_gen_state_t state;
-    apr_port_t port; /**< of Apache: what PORT is to the apps */
+    apr_port_t port;           /**< of Apache: what PORT is to the apps */
     tsgi_slots_t *first_slots; /**< of all application groups, in order */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;

@@ -17,8 +17,8 @@ int tsgi_port_note_tls(server_rec *s, apr_pool_t *p, apr_array_header_t *cert_fi
                        apr_array_header_t *key_files)
 {
     apr_pool_t *pconf = s->process->pconf;
-    const void *key = apr_pmemdup(pconf, &s, sizeof(s));
-    apr_hash_set(tsgi_config_global(pconf)->tls_servers, key, sizeof(s), s);
+    const void *key = apr_pmemdup(pconf, &s, sizeof(server_rec *));
+    apr_hash_set(tsgi_config_global(pconf)->tls_servers, key, sizeof(server_rec *), s);
     return DECLINED;
 }
 
@@ -67,7 +67,7 @@ static int listens_for_https(apr_port_t port)
 
 static int has_tls(const search_t *search, const server_rec *s)
 {
-    return apr_hash_get(search->global->tls_servers, &s, sizeof(s)) != NULL;
+    return apr_hash_get(search->global->tls_servers, &s, sizeof(server_rec *)) != NULL;
 }
 
 static int has_address(const server_rec *s, apr_port_t port)
