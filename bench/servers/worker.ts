@@ -50,6 +50,7 @@ export async function serveByWorker({ app, node }: Setting, file: string): Promi
         ...{ group: 'bench', application: 'bench', slot: 0, processes: 1, secret },
         generation: '0'.repeat(32),
         peerUid: -1,
+        port: 80,
         scripts: { mode: 'exact', paths: [script] },
         supervisor: process.pid,
         apache: process.pid,

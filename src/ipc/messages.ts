@@ -36,6 +36,8 @@ export interface BootMessage {
   readonly evictionTimeoutMs: number;
   /** 0: the event loop may be blocked for ever. */
   readonly deadlockTimeoutMs: number;
+  /** Where Apache serves the app. */
+  readonly port: number;
   /** The port of the listen() that is the app; undefined: the first one, whatever its port. */
   readonly listenPort?: number;
   /** Whether the app has to call process.send('ready') as well. */

@@ -41,7 +41,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       application.name,
       slot.index,
       options.nodeArgs,
-      options.listenPort,
+      options.listenPort ?? options.port,
     ),
     listenFd: slot.fd,
     boot: {
@@ -68,6 +68,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       ...(options.inspect !== undefined && {
         inspector: inspectorAddress(options.inspect, slot.ordinal),
       }),
+      port: options.port,
       ...(options.listenPort !== undefined && { listenPort: options.listenPort }),
       ready: options.ready,
       maximumRequests: Number.isFinite(life.maximumRequests) ? life.maximumRequests : 0,

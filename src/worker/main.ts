@@ -84,7 +84,7 @@ const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, e
 /** What the environment says, if it is a port. */
 function plausiblePort(): number {
   const port = Number(process.env['PORT']);
-  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : 80;
+  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : boot.port;
 }
 
 function drainable(): Drainable | undefined {
@@ -182,6 +182,7 @@ hookListen({
   closeConnections: (server) => host?.closeConnections(server),
   bindShared: (address, port, onlyV6) => native.bindShared(address, port, onlyV6),
   anyPort: plausiblePort(),
+  apachePort: boot.port,
 });
 
 async function closeServers(): Promise<void> {

@@ -107,8 +107,7 @@ export async function serveByApache(
 ): Promise<Host> {
   const config = configurationOf(framework, dir, 'http://127.0.0.1:@PORT@');
   const httpd = await Httpd.prepare({ config: '', node });
-  // An app that asks itself does so at PORT, by default 80, where sites usually are.
-  httpd.configure(config.replace(/$/m, ' startup-timeout=60s env=PORT=@PORT@'));
+  httpd.configure(config.replace(/$/m, ' startup-timeout=60s'));
   if (framework.says) httpd.log.allow(framework.says);
   const host = new ApacheHost(httpd, framework, dir);
   try {
