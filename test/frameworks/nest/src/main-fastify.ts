@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { AppModule } from './app.module.js';
+import { base } from './base.js';
 import { FastifyUploadController } from './upload.fastify.js';
 
 async function bootstrap(): Promise<void> {
@@ -13,7 +14,11 @@ async function bootstrap(): Promise<void> {
     new FastifyAdapter(),
   );
   await app.register(multipart, { limits: { fileSize: 16 * 1024 * 1024 } });
-  app.useStaticAssets({ root: path.join(import.meta.dirname, '..', 'public') });
+  app.setGlobalPrefix(base);
+  app.useStaticAssets({
+    root: path.join(import.meta.dirname, '..', 'public'),
+    prefix: `${base}/`,
+  });
   app.useWebSocketAdapter(new WsAdapter(app));
   await app.listen(process.env['PORT'] ?? 3000);
 }
