@@ -62,13 +62,13 @@ describe('a form whose length is not told', () => {
   });
 
   it('never has two lengths: a request that tells both keeps the encoding', async () => {
-    const { socket, received } = await httpd.raw(
+    const connection = await httpd.raw(
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: ${TYPE}\r\nContent-Length: 0\r\n` +
         'Transfer-Encoding: chunked\r\nConnection: close, Transfer-Encoding\r\n\r\n' +
         'd\r\nname=mod_tsgi\r\n0\r\n\r\n',
     );
-    await waitFor(() => received().includes('}'), { what: 'the answer' });
-    socket.destroy();
-    expect(received()).to.include('"framing":["Transfer-Encoding: chunked"]');
+    await waitFor(() => connection.received().includes('}'), { what: 'the answer' });
+    connection.socket.destroy();
+    expect(connection.received()).to.include('"framing":["Transfer-Encoding: chunked"]');
   });
 });

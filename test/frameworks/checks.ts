@@ -57,6 +57,17 @@ export function answer(path: string, words: string, options: Ask = {}): Check {
   };
 }
 
+/** The app answers for its own host name, and for no other one. */
+export function hosts(path: string, own: string): Check {
+  return async (served) => {
+    const statuses = { [own]: 200, 'other.example.org': 403 };
+    for (const [Host, status] of Object.entries(statuses)) {
+      const got = await ask(served, served.base + path, { headers: { Host } });
+      expect(got.status, Host).to.equal(status);
+    }
+  };
+}
+
 /** A redirect to a page with these words. */
 export function redirect(path: string, words: string): Check {
   return async (served) => {
@@ -151,20 +162,44 @@ function encodeForm(served: Served, form: string): Ask {
   return { method: 'POST', headers: { ...formHeaders(served, type), Accept: 'text/html' }, body };
 }
 
-/** Fills in the form of a page and submits it, as a browser without JavaScript does. */
+/** Fills in the form of a page and submits it, as a browser without JavaScript does that shows a page of `origin`. */
+async function submit(
+  served: Served,
+  path: string,
+  origin: string,
+): Promise<{ action: string; sent: Answer }> {
+  const shown = await visit(served, path);
+  const [html] = /<form\b[^]*?<\/form>/i.exec(shown.body) ?? [];
+  expect(html, 'the form').to.match(/method="post"/i);
+  const action = target(served, shown.path, attribute(html!, 'action') ?? '');
+  return { action, sent: await ask(served, action, encodeForm({ ...served, origin }, html!)) };
+}
+
+/** Submits the form of a page and sees what it leads to. */
 export function form(path: string): Check {
   return async (served) => {
-    const shown = await visit(served, path);
-    const [html] = /<form\b[^]*?<\/form>/i.exec(shown.body) ?? [];
-    expect(html, 'the form').to.match(/method="post"/i);
-    const action = target(served, shown.path, attribute(html!, 'action') ?? '');
-    const sent = await ask(served, action, encodeForm(served, html!));
+    const { action, sent } = await submit(served, path, served.origin);
     const { location } = sent.headers;
     if (location === undefined) expect(sent.status, sent.body).to.be.within(200, 201);
     else expect(sent.status).to.equal(303);
     const next =
       location === undefined ? sent : await follow(served, target(served, action, location));
     expect(next.body).to.include('Hello, mod_tsgi');
+  };
+}
+
+/** The same, and another site's page may not submit it: not even the same host's, by the other scheme. */
+export function guardedForm(path: string): Check {
+  return async (served) => {
+    await form(path)(served);
+    const { origin } = served;
+    const other = origin.startsWith('https:')
+      ? origin.replace('https:', 'http:')
+      : origin.replace('http:', 'https:');
+    for (const foreign of ['https://other.example.org', other]) {
+      const { sent } = await submit(served, path, foreign);
+      expect(sent.status, `from ${foreign}`).to.equal(403);
+    }
   };
 }
 

@@ -40,10 +40,6 @@ export const CAPABILITIES = [
 ] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 
-/** Browsers open WebSockets by HTTP/1.1 where the server does not say that it takes them by HTTP/2. */
-export const isAskedBy = (way: Way, capability: Capability): boolean =>
-  way !== 'h2' || capability !== 'WebSocket';
-
 export interface Framework {
   /** Its directory beside this file; the process group as well. */
   readonly name: string;
@@ -70,12 +66,22 @@ export interface Framework {
   readonly directives?: readonly string[];
   /** The oldest major version of Node.js, if newer than the one that mod_tsgi needs. */
   readonly node?: number;
+  /** Directives that it needs below a base path, `@BASE@`. */
+  readonly belowBase?: readonly string[];
+  /** What it cannot do below a base path, by `node` alone neither. */
+  readonly lacksBelowBase?: readonly Capability[];
   /** What it says on stderr though nothing is wrong. */
   readonly says?: RegExp;
   /** Where something answers, whatever it says. */
   readonly probe?: string;
   /** What it does not have is not there. */
   readonly checks: Readonly<Partial<Record<Capability, Check>>>;
+}
+
+/** Browsers open WebSockets by HTTP/1.1 where the server does not say that it takes them by HTTP/2. */
+export function isAsked(framework: Framework, way: Way, capability: Capability): boolean {
+  if (way === 'h2' && capability === 'WebSocket') return false;
+  return baseOf(way) === '' || framework.lacksBelowBase?.includes(capability) !== true;
 }
 
 /** By which the apps of this matrix learn where they are mounted, if not at the root. */
@@ -125,7 +131,9 @@ export function configurationOf(
   origin: string,
   base = '',
 ): string {
-  const { name, entry, options, withoutTls, mode = 'production', directives = [] } = framework;
+  const { name, entry, options, withoutTls, mode = 'production' } = framework;
+  const { directives = [], belowBase = [] } = framework;
+  const lines = base === '' ? directives : [...directives, ...belowBase];
   const all = [
     `env=NODE_ENV=${mode}`,
     options,
@@ -135,5 +143,5 @@ export function configurationOf(
   const mount = base === '' ? '' : ' mount=keep';
   return `TSGIDaemonProcess ${name} home=${dir} ${all.join(' ').replaceAll('@ORIGIN@', origin)}
 TSGIScriptAlias ${base || '/'} ${dir}/${entry} process-group=${name}${mount}
-${directives.map((line) => `${line}\n`).join('')}`;
+${lines.map((line) => `${line.replaceAll('@BASE@', base)}\n`).join('')}`;
 }

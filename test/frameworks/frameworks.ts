@@ -30,6 +30,7 @@ const nuxt: Framework = {
   package: 'nuxt',
   entry: '.output/server/index.mjs',
   base: '`app.baseURL`',
+  lacksBelowBase: ['WebSocket'],
   isBuiltForBase: true,
   checks: usual('Nuxt', { ...echo, ...nitroPaths }),
 };
@@ -43,7 +44,7 @@ const sveltekit: Framework = {
   isBuiltForBase: true,
   options: 'env=BODY_SIZE_LIMIT=16M',
   withoutTls: 'env=ORIGIN=@ORIGIN@',
-  checks: usual('SvelteKit'),
+  checks: usual('SvelteKit', { POST: does.guardedForm('/') }),
 };
 
 const astro: Framework = {
@@ -53,7 +54,7 @@ const astro: Framework = {
   entry: 'dist/server/entry.mjs',
   base: '`base`',
   isBuiltForBase: true,
-  checks: usual('Astro'),
+  checks: usual('Astro', { POST: does.guardedForm('/') }),
 };
 
 const reactRouter: Framework = {
@@ -76,7 +77,7 @@ const vite: Framework = {
   mode: 'development',
   writes: true,
   checks: {
-    page: does.page('/', 'Hello from Vite'),
+    page: does.both(does.page('/', 'Hello from Vite'), does.hosts('/', 'www.example.org')),
     asset: does.assets('/'),
     WebSocket: hotUpdate('/src/main.js'),
   },
@@ -99,6 +100,8 @@ const built: readonly Framework[] = [
     entry: '.next/standalone/server.js',
     base: '`basePath`',
     isBuiltForBase: true,
+    // A redirect after a form without JavaScript lacks Next.js' basePath.
+    belowBase: ['Header edit Location "^(?!@BASE@(?:[/?]|$))/" "@BASE@/"'],
     checks: usual('Next.js', { POST: does.both(does.form('/'), does.serverAction('/')) }),
   },
   nuxt,
@@ -109,6 +112,7 @@ const built: readonly Framework[] = [
     package: 'nitropack',
     entry: '.output/server/index.mjs',
     base: '`baseURL`',
+    lacksBelowBase: ['WebSocket'],
     isBuiltForBase: true,
     checks: usual('Nitro', echo),
   },

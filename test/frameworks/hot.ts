@@ -18,7 +18,8 @@ export function hotUpdate(module: string): Check {
     const { body } = await ask(served, `${served.base}/@vite/client`);
     const [, token = ''] = /\bwsToken = "([^"]+)"/.exec(body) ?? [];
     expect(token, 'the token in Vite’s client').to.not.equal('');
-    expect((await ask(served, served.base + module)).status).to.equal(200);
+    const transformed = await ask(served, served.base + module);
+    expect(transformed.body, 'what the module knows of its environment').to.include('"DEV": true');
     const messages: Message[] = [];
     const socket = connect(served, `/?token=${token}`, ['vite-hmr']);
     let problem: unknown;

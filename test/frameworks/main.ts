@@ -14,7 +14,7 @@ import { build } from './build.ts';
 import {
   baseOf,
   CAPABILITIES,
-  isAskedBy,
+  isAsked,
   WAYS,
   type Check,
   type Framework,
@@ -72,14 +72,17 @@ async function outcome(check: () => Promise<void>): Promise<Error | undefined> {
 
 /** Asks for all that the framework has; what is the same in every way only if `isFirst`. */
 async function examine(
-  { checks }: Framework,
+  framework: Framework,
   host: Host,
   isFirst: boolean,
 ): Promise<Map<Column, Error | undefined>> {
   const results = new Map<Column, Error | undefined>();
   const all: (readonly [Column, Check | undefined])[] = [
-    ...CAPABILITIES.filter((capability) => isAskedBy(host.served.way, capability)).map(
-      (capability): readonly [Column, Check | undefined] => [capability, checks[capability]],
+    ...CAPABILITIES.filter((capability) => isAsked(framework, host.served.way, capability)).map(
+      (capability): readonly [Column, Check | undefined] => [
+        capability,
+        framework.checks[capability],
+      ],
     ),
     ...(isFirst ? host.checks : []),
   ];

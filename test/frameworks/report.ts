@@ -1,5 +1,5 @@
 /** The matrix as text. */
-import { CAPABILITIES, versionOf, type Framework, type Way } from './framework.ts';
+import { baseOf, CAPABILITIES, versionOf, type Framework, type Way } from './framework.ts';
 
 /** The columns of the first way; each other way has one for all that it was asked. */
 export const COLUMNS = [...CAPABILITIES, 'no port', 'reload', 'log'] as const;
@@ -36,12 +36,19 @@ export function beginningOf(framework: Framework): string {
   return `| ${framework.title} | ${versionOf(framework)} |`;
 }
 
+/** All that a way was asked, in one word; and what it was not asked, since the framework cannot do it. */
+function summary({ lacksBelowBase = [] }: Framework, way: Way, outcome: Outcome): string {
+  if (!isGoodOutcome(outcome)) return 'NO';
+  const isWhole = baseOf(way) === '' || lacksBelowBase.length === 0;
+  return isWhole ? 'yes' : `all but ${lacksBelowBase.join(', ')}`;
+}
+
 function rowOf({ framework, node, outcomes }: Row): string {
-  const [first, ...others] = outcomes.values();
+  const [first, ...others] = outcomes;
   const needs = framework.node === undefined ? '' : ` (needs ${framework.node})`;
   const marks = [
-    ...COLUMNS.map((column) => mark(first!, column)),
-    ...others.map((outcome) => (isGoodOutcome(outcome) ? 'yes' : 'NO')),
+    ...COLUMNS.map((column) => mark(first![1], column)),
+    ...others.map(([way, outcome]) => summary(framework, way, outcome)),
   ];
   return `${beginningOf(framework)} ${marks.join(' | ')} | ${node}${needs} |`;
 }
@@ -50,6 +57,11 @@ export function markdown(rows: readonly Row[], ways: readonly Way[]): string {
   const head = ['framework', 'version', ...COLUMNS, ...ways.slice(1), 'Node.js'];
   const lines = rows.map(rowOf);
   return [`| ${head.join(' | ')} |`, `|${' --- |'.repeat(head.length)}`, ...lines, ''].join('\n');
+}
+
+/** How one gets a base path of its own, in docs/frameworks.md. */
+export function baseRowOf({ title, base, isBuiltForBase }: Framework): string {
+  return `| ${title} | ${base} | ${isBuiltForBase === true ? 'when it is built' : 'when it starts'} |`;
 }
 
 /** What went wrong with one, for people. */

@@ -33,10 +33,18 @@ export interface Answer {
 
 async function overHttp2({ origin, ca }: Served, path: string, options: Ask): Promise<Reply> {
   const { method = 'GET', headers = {}, body } = options;
+  const { Host: authority, ...others } = headers;
+  const host = authority === undefined ? {} : { ':authority': authority };
   const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
   const session = connect(origin, { ca });
   session.on('error', () => undefined); // the stream has it as well
-  const stream = session.request({ ...headers, ...length, ':method': method, ':path': path });
+  const stream = session.request({
+    ...others,
+    ...host,
+    ...length,
+    ':method': method,
+    ':path': path,
+  });
   stream.on('close', () => {
     session.close();
   });

@@ -18,7 +18,7 @@ const style = 'body { font-family: sans-serif; }\n';
 new Elysia({ adapter: node(), prefix: base })
   .get('/', () => new Response(page, { headers: { 'Content-Type': 'text/html; charset=utf-8' } }))
   .get('/style.css', () => new Response(style, { headers: { 'Content-Type': 'text/css' } }))
-  .get('/old', ({ redirect }) => redirect(`${base}/`))
+  .get('/old', () => new Response(null, { status: 302, headers: { Location: `${base}/` } }))
   .post('/post', ({ body, set }) => {
     set.status = 201;
     return `Hello, ${body.name}`;

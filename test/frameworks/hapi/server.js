@@ -59,6 +59,7 @@ const init = async () => {
   const server = Hapi.server({
     port: process.env.PORT || 3000,
     host: 'localhost',
+    router: { stripTrailingSlash: true },
     routes: { files: { relativeTo: path.join(__dirname, 'public') } },
   });
   await server.register(Inert);

@@ -4,7 +4,7 @@ import { WebSocketServer } from 'ws';
 const wss = new WebSocketServer({
   port: Number(process.env.PORT ?? 8080),
   // Where it is mounted, if not at the root.
-  path: process.env.BASE_PATH,
+  path: `${process.env.BASE_PATH ?? ''}/`,
 });
 
 wss.on('connection', (ws) => {

@@ -11,7 +11,7 @@ import { FastifyUploadController } from './upload.fastify.js';
 async function bootstrap(): Promise<void> {
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.with(FastifyUploadController),
-    new FastifyAdapter(),
+    new FastifyAdapter({ routerOptions: { ignoreTrailingSlash: true } }),
   );
   await app.register(multipart, { limits: { fileSize: 16 * 1024 * 1024 } });
   app.setGlobalPrefix(base);
