@@ -70,7 +70,7 @@ const reactRouter: Framework = {
 /** Not the app but its development server, which writes below node_modules. */
 const vite: Framework = {
   name: 'vite',
-  title: 'Vite 7, its own development server',
+  title: 'Vite 7, createServer()',
   package: 'vite',
   entry: 'server.js',
   base: '`base`',
@@ -157,6 +157,13 @@ export const frameworks: readonly Framework[] = [
   ...light,
   ...built,
   vite,
+  {
+    ...vite,
+    name: 'vite-dev',
+    title: 'Vite 7, vite dev',
+    basedOn: 'vite',
+    entry: 'node_modules/vite/bin/vite.js',
+  },
   {
     ...vite,
     name: 'vite-middleware',

@@ -39,6 +39,7 @@ export function beginningOf(framework: Framework): string {
 /** All that a way was asked, in one word; and what it was not asked, since the framework cannot do it. */
 function summary({ lacksBelowBase = [] }: Framework, way: Way, outcome: Outcome): string {
   if (!isGoodOutcome(outcome)) return 'NO';
+  if ([...outcome.results.keys()].every((column) => column === 'log')) return '—';
   const isWhole = baseOf(way) === '' || lacksBelowBase.length === 0;
   return isWhole ? 'yes' : `all but ${lacksBelowBase.join(', ')}`;
 }

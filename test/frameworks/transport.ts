@@ -68,7 +68,8 @@ async function overHttp1({ origin, ca }: Served, path: string, options: Ask): Pr
   const { body, ...rest } = options;
   const { protocol, hostname: host, port } = new URL(origin);
   const request = protocol === 'https:' ? httpsRequest : httpRequest;
-  const req = request({ host, port, path, agent: false, ca, ...rest });
+  // The certificate is that of the address, whatever `Host` says.
+  const req = request({ host, port, path, agent: false, ca, servername: '', ...rest });
   const responded = once(req, 'response') as Promise<[IncomingMessage]>;
   req.end(body);
   const [res] = await responded;
