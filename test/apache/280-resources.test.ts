@@ -94,7 +94,7 @@ TSGIScriptAlias /broken @ROOT@/apps/broken.js process-group=broken
     httpd.write('broken.js', 'throw new Error("broken on purpose");');
     await httpd.start();
     await httpd.ask('/site/x');
-    httpd.log.allow('TSGI0(794|54|50[4-9]|607|1[5-8])', 'broken', /AH0[04]/, /\(24\)/);
+    httpd.log.allow('TSGI0(794|54|50[4-9]|607|1[5-8])', 'broken', /AH0[04]/, /AH03490/, /\(24\)/);
   });
   after(() => httpd.stop());
 

@@ -87,7 +87,7 @@ function frame(o: HttpdOptions, dir: string, port: number): string {
     o.limits ??
     (mpm === 'prefork'
       ? 'StartServers 4\nMinSpareServers 2\nMaxRequestWorkers 16\n'
-      : 'StartServers 2\nServerLimit 3\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 48\nMinSpareThreads 16\nMaxSpareThreads 48\n');
+      : 'StartServers 2\nServerLimit 8\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 48\nMinSpareThreads 16\nMaxSpareThreads 48\n');
   return `ServerRoot "${dir}"
 DefaultRuntimeDir "${dir}/run"
 PidFile "${dir}/httpd.pid"
