@@ -12,6 +12,9 @@
 #define TAKE_BACK_AFTER apr_time_from_sec(1)
 /* A GET in a worker's queue is looked at so often: has the worker taken it? */
 #define LOOK_AT_QUEUE apr_time_from_sec(1)
+/* How often a client that sends nothing is read from: filters such as mod_reqtimeout look at the
+ * clock then, and only then. */
+#define LOOK_AT_UPLOAD apr_time_from_sec(1)
 /* How much later than the worker Apache itself ends a request whose request-timeout is over. */
 #define OVERDUE_AFTER apr_time_from_sec(1)
 /* A request that so many workers have got and that none of them survived is sent to no other. */
@@ -253,6 +256,9 @@ static apr_time_t silence_end(const tsgi_exchange_t *x)
 static int time_left(const tsgi_exchange_t *x, apr_time_t now)
 {
     apr_time_t end = silence_end(x);
+    if (x->wants_client && now + LOOK_AT_UPLOAD < end) {
+        end = now + LOOK_AT_UPLOAD;
+    }
     if (is_queued(x)) {
         if (!may_take_back(x) && now + LOOK_AT_QUEUE < end) {
             end = now + LOOK_AT_QUEUE;
@@ -333,6 +339,9 @@ static tsgi_step_t wait_for_events(tsgi_exchange_t *x)
         case TSGI_WAIT_GONE:
             return tsgi_pump_fail(x, TSGI_FAIL_CLIENT);
         case TSGI_WAIT_TIMEOUT:
+            if (x->wants_client) {
+                return TSGI_STEP_MORE;
+            }
             break;
         }
     }
