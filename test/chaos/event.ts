@@ -19,6 +19,8 @@ export interface Arena {
   readonly fail: (reason: string) => void;
   /** Fails, in the full form only. */
   readonly failTimed: (reason: string) => void;
+  /** Whether something has failed so far. */
+  readonly failed: boolean;
   /** A figure for the report. */
   readonly note: (text: string) => void;
 }

@@ -20,6 +20,8 @@ async function onMessage(message: ToGenerator): Promise<void> {
     setInterval(progress, PROGRESS_MS).unref();
   } else if (message.type === 'phase') {
     load?.phase(message.name);
+  } else if (message.type === 'pause' || message.type === 'resume') {
+    load?.[message.type]();
   } else if (load) {
     const report = await load.stop();
     tell({ type: 'report', report }, () => process.exit());

@@ -18,7 +18,7 @@ export interface Progress {
 export type ToGenerator =
   | { readonly type: 'start'; readonly options: LoadOptions }
   | { readonly type: 'phase'; readonly name: string }
-  | { readonly type: 'stop' };
+  | { readonly type: 'pause' | 'resume' | 'stop' };
 export type FromGenerator =
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'report'; readonly report: Report };
@@ -45,6 +45,15 @@ export class Generator {
   /** Latencies count for this phase from now on. */
   phase(name: string): void {
     this.#tell({ type: 'phase', name });
+  }
+
+  /** Begins no request until {@link resume}. */
+  pause(): void {
+    this.#tell({ type: 'pause' });
+  }
+
+  resume(): void {
+    this.#tell({ type: 'resume' });
   }
 
   /** Waits until so many more requests were answered well. */

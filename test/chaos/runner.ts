@@ -97,6 +97,10 @@ class Run implements Arena {
     this.reasons.push(reason);
   };
 
+  get failed(): boolean {
+    return this.reasons.length > 0;
+  }
+
   readonly note = (text: string): void => {
     this.notes.push(text);
   };

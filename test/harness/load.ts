@@ -156,6 +156,9 @@ export class Load {
   #good = 0;
   #aborted = 0;
   #isRunning = true;
+  /** Pending while the load pauses. */
+  #paused: Promise<void> | undefined;
+  #resume = (): void => undefined;
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -195,9 +198,20 @@ export class Load {
     this.#phases.set(name, this.#latencies);
   }
 
+  /** Begins no request until {@link resume}. */
+  pause(): void {
+    this.#paused ??= new Promise((resolve) => (this.#resume = resolve));
+  }
+
+  resume(): void {
+    this.#paused = undefined;
+    this.#resume();
+  }
+
   /** Resolves when all requests that had begun have ended. */
   async stop(): Promise<Report> {
     this.#isRunning = false;
+    this.resume();
     // Those that are meant never to be answered.
     if (this.#options.mix === 'hang') for (const connection of this.#open) connection.destroy();
     await Promise.all(this.#clients);
@@ -209,6 +223,8 @@ export class Load {
     const kinds: readonly Kind[] = mixes[n >= connections - leaving ? 'leaving' : mix];
     let connection: Connection | undefined;
     for (let i = 0; this.#isRunning; i++) {
+      await this.#paused;
+      if (this.#isStopped()) break;
       const kind = kinds[(n + i) % kinds.length] ?? 'get';
       const id = `${prefix}${String(n)}-${String(i)}`;
       connection = await this.#connect(connection, id, kind);

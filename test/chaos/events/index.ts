@@ -4,6 +4,7 @@ import { aborts } from './clients.ts';
 import { changedGroups, gracefuls } from './graceful.ts';
 import { killChild, killParent, killSupervisor, killWorker } from './kill.ts';
 import { hang, overload } from './overload.ts';
+import { random } from './random.ts';
 import { recycling } from './recycle.ts';
 import { brokenReloads, reloads } from './reload.ts';
 import { blockLoop, stopWorker, takeBack } from './stop.ts';
@@ -31,4 +32,5 @@ export const events: readonly ChaosEvent[] = [
   output,
   descriptors,
   clock,
+  random,
 ];

@@ -6,7 +6,7 @@ import { waitFor } from '../../harness/wait.ts';
 import type { Arena, ChaosEvent, Results } from '../event.ts';
 import { clientPorts, isAlive, limits } from '../site.ts';
 
-interface Kill {
+export interface Kill {
   readonly pid: number;
   /** Date.now(). */
   readonly at: number;
@@ -16,7 +16,7 @@ const pause = async (until: number): Promise<void> => {
   await waitFor(() => performance.now() >= until, { timeoutMs: 60_000 });
 };
 
-function pick<T>(list: readonly T[]): T {
+export function pick<T>(list: readonly T[]): T {
   const one = list[Math.floor(Math.random() * list.length)];
   if (one === undefined) throw new Error('nobody there to be picked');
   return one;
@@ -40,7 +40,7 @@ const HANG_MS = 1000;
  * is not announced by STARTED, and the worker had read it; or its worker had sent STARTED, and died before
  * the app could note it. (A POST that was not begun goes to another worker.)
  */
-function killOf(
+export function killOf(
   kills: readonly Kill[],
   { id, at, status }: Result,
   record: AppRecord,
@@ -111,7 +111,7 @@ function judgeKills(arena: Arena, kills: readonly Kill[], { failures, record }: 
 }
 
 /** Supervisors that die faster are started more and more slowly. */
-const SOUND_MS = 10_500;
+export const SOUND_MS = 10_500;
 const SUCCESSOR_MS = 1500;
 
 export const killSupervisor: ChaosEvent = {

@@ -11,7 +11,7 @@ interface Gap {
   readonly to: number;
 }
 
-const wait = async (ms: number): Promise<void> => {
+export const wait = async (ms: number): Promise<void> => {
   const until = performance.now() + ms;
   await waitFor(() => performance.now() >= until, { timeoutMs: ms + 10_000 });
 };
