@@ -6,6 +6,7 @@
 #include "tsgi_config.h"
 #include "tsgi_generation.h"
 #include "tsgi_handler.h"
+#include "tsgi_port.h"
 #include "tsgi_record.h"
 #include "tsgi_relay.h"
 #include "tsgi_trailers.h"
@@ -14,6 +15,7 @@
 #include "http_connection.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "http_ssl.h"
 #include "mpm_common.h"
 
 static void register_hooks(apr_pool_t *p)
@@ -24,6 +26,7 @@ static void register_hooks(apr_pool_t *p)
 
     /* Last of all: whatever else stops the start must not leave processes of ours behind. */
     ap_hook_check_config(tsgi_config_check, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_ssl_add_cert_files(tsgi_port_note_tls, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(tsgi_config_announce, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(tsgi_generation_post_config, NULL, NULL, APR_HOOK_REALLY_LAST);
 

@@ -30,6 +30,7 @@ tsgi_global_conf_t *tsgi_config_global(apr_pool_t *pconf)
     global->groups = apr_array_make(pconf, 8, sizeof(tsgi_group_t *));
     global->groups_by_name = apr_hash_make(pconf);
     global->references = apr_array_make(pconf, 8, sizeof(tsgi_reference_t *));
+    global->tls_servers = apr_hash_make(pconf);
     apr_pool_userdata_setn(global, GLOBAL_CONF_KEY, apr_pool_cleanup_null, pconf);
     return global;
 }

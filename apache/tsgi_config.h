@@ -184,6 +184,8 @@ typedef struct {
     apr_array_header_t *groups;     /**< tsgi_group_t *, explicit first */
     apr_hash_t *groups_by_name;     /**< name → explicit tsgi_group_t * */
     apr_array_header_t *references; /**< tsgi_reference_t * */
+    /** &server_rec * → itself: those that speak TLS; known at the end of post_config */
+    apr_hash_t *tls_servers;
 } tsgi_global_conf_t;
 
 extern const command_rec tsgi_commands[];

@@ -2,6 +2,7 @@
 #include "tsgi_generation.h"
 #include "tsgi_id.h"
 #include "tsgi_log.h"
+#include "tsgi_port.h"
 #include "tsgi_process.h"
 #include "tsgi_slot.h"
 #include "tsgi_supervisor.h"
@@ -74,9 +75,10 @@ int tsgi_generation_is_changed(const tsgi_group_t *group)
     if (process == NULL) {
         return 0;
     }
-    tsgi_id_compute(group, process->directory, id);
     for (tsgi_generation_t *g = process->generations; g != NULL; g = g->next) {
         if (g->state <= TSGI_GEN_RETIRING && strcmp(g->group, group->name) == 0) {
+            /* Who speaks TLS, and so the port, is not known yet. */
+            tsgi_id_compute(group, g->port, process->directory, id);
             if (memcmp(g->id, id, TSGI_GENERATION_SIZE) == 0) {
                 return 0;
             }
@@ -87,6 +89,7 @@ int tsgi_generation_is_changed(const tsgi_group_t *group)
 }
 
 static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group,
+                                         apr_port_t port,
                                          const unsigned char id[TSGI_GENERATION_SIZE])
 {
     apr_pool_t *pool;
@@ -106,6 +109,7 @@ static tsgi_generation_t *generation_new(pass_t *pass, const tsgi_group_t *group
     generation->uid = group->identity.uid;
     generation->inquest.listen_fd = generation->inquest.path_fd = -1;
     generation->state = TSGI_GEN_RUNNING;
+    generation->port = port;
     generation->server = group->server;
     generation->next = pass->process->generations;
     pass->process->generations = generation;
@@ -263,11 +267,12 @@ static const char *group_realize(pass_t *pass, tsgi_group_t *group)
     unsigned char id[TSGI_GENERATION_SIZE];
     tsgi_generation_t *generation;
     const char *problem = files_check(pass);
+    const apr_port_t port = tsgi_port_of(pass->conf, pass->main_server, group->server);
 
     if (problem != NULL) {
         return problem;
     }
-    tsgi_id_compute(group, pass->process->directory, id);
+    tsgi_id_compute(group, port, pass->process->directory, id);
     generation = generation_find(pass->process, id, group->name);
     if (generation != NULL) {
         problem = apps_attach(pass, group, generation);
@@ -281,7 +286,7 @@ static const char *group_realize(pass_t *pass, tsgi_group_t *group)
         group_attach(group, generation);
         return NULL;
     }
-    generation = generation_new(pass, group, id);
+    generation = generation_new(pass, group, port, id);
     set_limits(group, generation);
     problem = tsgi_supervisor_create(pass->p, pass->process, generation, group);
     if (problem == NULL) {

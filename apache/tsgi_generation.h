@@ -89,6 +89,7 @@ struct tsgi_generation_t {
     unsigned char id[TSGI_GENERATION_SIZE];
     unsigned char secret[TSGI_SECRET_SIZE];
     tsgi_gen_state_t state;
+    apr_port_t port;           /**< of Apache: what PORT is to the apps */
     tsgi_slots_t *first_slots; /**< of all application groups, in order */
     /* Copies of options that the request path needs, in ms. */
     apr_int64_t connect_timeout, queue_timeout, socket_timeout;
@@ -138,8 +139,8 @@ void tsgi_generation_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
 int tsgi_generation_monitor(apr_pool_t *p, server_rec *s);
 
 /**
- * Whether a group's process runs already with another configuration than this one. Parent, while the
- * configuration is checked.
+ * Whether a group's process runs already with another configuration than this one, its port apart. Parent,
+ * while the configuration is checked.
  */
 int tsgi_generation_is_changed(const tsgi_group_t *group);
 /** The column of requests that wait for a slot: none has them in hand. */

@@ -116,7 +116,7 @@ static void put_options(apr_sha1_ctx_t *hash, const tsgi_options_t *o)
     put_number(hash, o->shutdown_timeout);
 }
 
-void tsgi_id_compute(const tsgi_group_t *group, const char *directory,
+void tsgi_id_compute(const tsgi_group_t *group, apr_port_t port, const char *directory,
                      unsigned char id[TSGI_GENERATION_SIZE])
 {
     static const char *const files[] = {"supervisor.cjs", "worker.cjs", "tsgi.node"};
@@ -132,6 +132,7 @@ void tsgi_id_compute(const tsgi_group_t *group, const char *directory,
     }
     put_text(&hash, group->name);
     put_number(&hash, group->implicit);
+    put_number(&hash, port);
     put_identity(&hash, &group->identity);
     put_file(&hash, group->node);
     put_number(&hash, group->script_reloading);

@@ -10,12 +10,13 @@
 #include "../native/wire/tsgi_wire.h"
 
 /**
- * Module version and files, options, resolved ids, node, env-file (both by path, device, inode, time
+ * Module version and files, options, resolved ids, port, node, env-file (both by path, device, inode, time
  * and size) → id. Not in it: the lists of scripts. Two processes of the same configuration give the
  * same id. Parent only; opens nothing, only stat().
+ * @param port what tsgi_port_of() says
  * @param directory where mod_tsgi.so and the JavaScript lie
  */
-void tsgi_id_compute(const tsgi_group_t *group, const char *directory,
+void tsgi_id_compute(const tsgi_group_t *group, apr_port_t port, const char *directory,
                      unsigned char id[TSGI_GENERATION_SIZE]);
 
 /** Hexadecimal text of `size` bytes, from p. */

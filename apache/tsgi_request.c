@@ -67,6 +67,7 @@ static int name_is(const char *name, size_t length, const char *wanted,
 typedef struct {
     request_rec *r;
     int has_body, has_length; /* a body; one whose length is known */
+    int tells_chunked;        /* Transfer-Encoding has been passed on */
     int passes_authorization;
     int is_upgrade;
     const char *named; /* by Connection, beyond what is left out anyhow; NULL = nothing */
@@ -89,6 +90,16 @@ static void note_connection(filter_t *filter, const char *value)
                 ? value
                 : apr_pstrcat(filter->r->pool, filter->named, ",", value, NULL);
     }
+}
+
+/*
+ * Apps speak HTTP/1.1, where a request without Content-Length and Transfer-Encoding has no
+ * body: parsers of bodies (body-parser, multer) ask for these headers before they read.
+ */
+static int passes_encoding(filter_t *filter)
+{
+    filter->tells_chunked = filter->has_body && !filter->has_length;
+    return filter->tells_chunked;
 }
 
 /* @return 1 if the header goes to the worker. The switch by length spares most names
@@ -115,11 +126,11 @@ static int header_passes(filter_t *filter, const char *name, size_t length,
         return !NAME_IS("Authorization") || filter->passes_authorization;
     case 14:
         return !NAME_IS("Content-Length") || filter->has_length ||
-               strcmp(value, "0") == 0;
+               (!filter->has_body && strcmp(value, "0") == 0);
     case 16:
         return !NAME_IS("Proxy-Connection");
     case 17:
-        return !NAME_IS("Transfer-Encoding");
+        return !NAME_IS("Transfer-Encoding") || passes_encoding(filter);
     case 19:
         return !NAME_IS("Proxy-Authorization") || filter->r->ap_auth_type == NULL;
     default:
@@ -163,8 +174,8 @@ static void build_headers(filter_t *filter, tsgi_head_t *head)
 {
     const apr_array_header_t *array = apr_table_elts(tsgi_record_headers(filter->r));
     const apr_table_entry_t *entries = (const apr_table_entry_t *)array->elts;
-    tsgi_field_t *field =
-        apr_palloc(filter->r->pool, sizeof(*field) * ((size_t)array->nelts + 1));
+    tsgi_field_t *field = apr_palloc(
+        filter->r->pool, sizeof(*field) * ((size_t)array->nelts + 1)); /* one is added */
 
     head->headers = field;
     for (int i = 0; i < array->nelts; i++) {
@@ -177,6 +188,12 @@ static void build_headers(filter_t *filter, tsgi_head_t *head)
             continue;
         }
         field->value = str(entries[i].val);
+        field++;
+    }
+    /* HTTP/2 frames bodies by itself; a filter may have changed the length. */
+    if (filter->has_body && !filter->has_length && !filter->tells_chunked) {
+        field->name = str("Transfer-Encoding");
+        field->value = str("chunked");
         field++;
     }
     head->nheaders = (size_t)(field - head->headers);

@@ -180,6 +180,7 @@ static void message_prepare(tsgi_supervisor_t *supervisor, const tsgi_group_t *g
     tsgi_message_add_pair(message, "script-reloading",
                           group->script_reloading ? "on" : "off");
     tsgi_message_add_pair(message, "listen", o->listen);
+    tsgi_message_add_number(message, "port", generation->port);
     tsgi_message_add_pair(message, "ready",
                           o->ready == TSGI_READY_MESSAGE ? "message" : "listen");
     tsgi_message_add_pair(message, "reload",

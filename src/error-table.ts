@@ -218,8 +218,8 @@ export const errorTable = {
   },
   625: {
     text:
-      'the app {script} lets a further http server listen on a port that its user may not bind ({where}); ' +
-      "nothing is bound and nobody comes there: that port is Apache's",
+      "the app {script} lets a further http server listen on a port that is Apache's, or that its user may not bind ({where}); " +
+      'nothing is bound and nobody comes there',
   },
   627: {
     text: 'the package {manifest} asks for Node.js {range} ("engines"), and {version} runs it; name another one by node=',

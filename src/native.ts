@@ -152,12 +152,18 @@ export interface Channel {
 export interface WatchOptions {
   /** The control socket, fd 3. */
   readonly fd: number;
+  /** The pid of Apache's parent; 0 if it is not known. */
+  readonly apache: number;
   /** After EOF the process group is killed this many ms later whatever the event loop does. */
-  readonly hardKillMs: number;
+  readonly orphanKillMs: number;
+  /** The same when Apache has gone as well. */
+  readonly abandonKillMs: number;
   /** A line came from the supervisor. */
   onLine(line: string): void;
-  /** EOF: the supervisor has gone. */
+  /** EOF: the supervisor has gone; Apache lives. */
   onEof(): void;
+  /** The supervisor has gone, and Apache, too, at once or later; or it is not known whether it lives. */
+  onApacheEnd(): void;
 }
 
 /** A thread that polls the control socket, so that a blocked event loop cannot hold the process alive. */

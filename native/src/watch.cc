@@ -7,7 +7,8 @@
 
 namespace tsgi {
 
-static constexpr int32_t kLongestMs = 24 * 60 * 60 * 1000;
+/* A day, and a margin. */
+static constexpr int32_t kLongestMs = 25 * 60 * 60 * 1000;
 
 Napi::Function Watch::Define(Napi::Env env)
 {
@@ -37,25 +38,32 @@ Watch::Watch(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Watch>(info)
     const Napi::Object options =
         info[0].IsObject() ? info[0].As<Napi::Object>() : Napi::Object::New(env);
     const Napi::Value on_line = options.Get("onLine"), on_eof = options.Get("onEof");
-    const Napi::Value fd = options.Get("fd");
-    int32_t hard_kill_ms;
-    if (!fd.IsNumber() || !on_line.IsFunction() || !on_eof.IsFunction()) {
-        ThrowTypeError(env, "ERR_INVALID_ARG_TYPE",
-                       "Watch: expected {fd, hardKillMs, onLine, onEof}");
+    const Napi::Value on_apache_end = options.Get("onApacheEnd");
+    const Napi::Value fd = options.Get("fd"), apache = options.Get("apache");
+    if (!fd.IsNumber() || !apache.IsNumber() || !on_line.IsFunction() ||
+        !on_eof.IsFunction() || !on_apache_end.IsFunction()) {
+        ThrowTypeError(
+            env, "ERR_INVALID_ARG_TYPE",
+            "Watch: expected {fd, apache, orphanKillMs, abandonKillMs, onLine, "
+            "onEof, onApacheEnd}");
         return;
     }
-    if (!ReadMs(options.Get("hardKillMs"), &hard_kill_ms)) {
+    WatchThread::Limits limits;
+    if (!ReadMs(options.Get("orphanKillMs"), &limits.orphan_ms) ||
+        !ReadMs(options.Get("abandonKillMs"), &limits.abandon_ms)) {
         return;
     }
     on_line_ = Napi::Persistent(on_line.As<Napi::Function>());
     on_eof_ = Napi::Persistent(on_eof.As<Napi::Function>());
+    on_apache_end_ = Napi::Persistent(on_apache_end.As<Napi::Function>());
     loop_ = Addon::Of(env)->loop();
     link_ = new Link(this);
     if (!MakeFunction(env)) {
         return;
     }
     link_->thread_ = std::make_unique<WatchThread>(
-        env, fd.As<Napi::Number>().Int32Value(), hard_kill_ms, link_);
+        env, fd.As<Napi::Number>().Int32Value(), apache.As<Napi::Number>().Int32Value(),
+        limits, link_);
     loop_->Add(this);
     Ref();
     const char *syscall;
@@ -156,6 +164,11 @@ void Watch::Link::OnEnd()
     Post({Message::Kind::kEnd, {}});
 }
 
+void Watch::Link::OnApacheEnd()
+{
+    Post({Message::Kind::kApacheEnd, {}});
+}
+
 void Watch::Link::OnAsk()
 {
     Post({Message::Kind::kAsk, {}});
@@ -186,6 +199,9 @@ void Watch::OnMessage(napi_env env, napi_value, void *context, void *data)
     }
     case Message::Kind::kEnd:
         CallInScope(env, self->Value(), self->on_eof_.Value(), {});
+        break;
+    case Message::Kind::kApacheEnd:
+        CallInScope(env, self->Value(), self->on_apache_end_.Value(), {});
         break;
     case Message::Kind::kAsk:
         self->AnswerNow(env);

@@ -32,7 +32,7 @@ class Watch : public Napi::ObjectWrap<Watch>, private Closable {
   private:
     /** One message to JavaScript; made by the thread, freed by the loop. */
     struct Message {
-        enum class Kind { kLine, kEnd, kAsk };
+        enum class Kind { kLine, kEnd, kApacheEnd, kAsk };
         Kind kind;
         std::string line;
     };
@@ -44,6 +44,7 @@ class Watch : public Napi::ObjectWrap<Watch>, private Closable {
         }
         void OnLine(std::string line) override;
         void OnEnd() override;
+        void OnApacheEnd() override;
         void OnAsk() override;
 
         Watch *owner_; /**< null when it is closed; loop thread only */
@@ -66,7 +67,7 @@ class Watch : public Napi::ObjectWrap<Watch>, private Closable {
 
     std::shared_ptr<Loop> loop_;
     Link *link_ = nullptr; /**< null before it is open and after it is closed */
-    Napi::FunctionReference on_line_, on_eof_, is_debugged_;
+    Napi::FunctionReference on_line_, on_eof_, on_apache_end_, is_debugged_;
 };
 
 } // namespace tsgi

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,9 +26,13 @@ static int64_t NowMs()
     return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
 }
 
-WatchThread::WatchThread(napi_env env, int fd, int hard_kill_ms, Sink *sink)
-    : fd_(fd), hard_kill_ms_(hard_kill_ms), sink_(sink), deadlock_(env, this)
+WatchThread::WatchThread(napi_env env, int fd, pid_t apache, Limits limits, Sink *sink)
+    : fd_(fd), limits_(limits), sink_(sink), deadlock_(env, this)
 {
+    if (apache > 0) {
+        /* The descriptor has FD_CLOEXEC by itself. */
+        apache_.Reset(static_cast<int>(syscall(SYS_pidfd_open, apache, 0)));
+    }
 }
 
 WatchThread::~WatchThread()
@@ -131,8 +136,10 @@ void WatchThread::Run()
 /* Until something comes or a deadline passes. @return false to end the thread. */
 bool WatchThread::Wait(int64_t until, bool *readable)
 {
-    struct pollfd fds[2] = {{ended_ ? -1 : fd_, POLLIN | POLLRDHUP, 0},
-                            {wake_.get(), POLLIN, 0}};
+    const bool listens = ended_ && !abandoned_;
+    struct pollfd fds[3] = {{ended_ ? -1 : fd_, POLLIN | POLLRDHUP, 0},
+                            {wake_.get(), POLLIN, 0},
+                            {listens ? apache_.get() : -1, POLLIN, 0}};
     int timeout = -1;
     const int64_t kill_at = deadline_ms_;
     const int64_t deadline = kill_at == 0 ? until : std::min(until, kill_at);
@@ -140,7 +147,7 @@ bool WatchThread::Wait(int64_t until, bool *readable)
         timeout = static_cast<int>(
             std::min<int64_t>(std::max<int64_t>(deadline - NowMs(), 0), INT_MAX));
     }
-    const int n = poll(fds, 2, timeout);
+    const int n = poll(fds, 3, timeout);
     if (stop_) {
         return false;
     }
@@ -151,6 +158,9 @@ bool WatchThread::Wait(int64_t until, bool *readable)
     if (n > 0 && fds[1].revents != 0) {
         uint64_t count;
         (void)!read(wake_.get(), &count, sizeof(count));
+    }
+    if (n > 0 && fds[2].revents != 0) {
+        Abandon();
     }
     *readable = n > 0 && fds[0].revents != 0;
     return true;
@@ -197,13 +207,30 @@ void WatchThread::TakeLines(const char *bytes, size_t n)
 void WatchThread::End()
 {
     ended_ = true;
-    const int64_t latest = NowMs() + hard_kill_ms_;
+    struct pollfd apache = {apache_.get(), POLLIN, 0};
+    if (!apache_ || poll(&apache, 1, 0) != 0) {
+        Abandon();
+        return;
+    }
+    KillWithin(limits_.orphan_ms);
+    sink_->OnEnd();
+}
+
+void WatchThread::Abandon()
+{
+    abandoned_ = true;
+    KillWithin(limits_.abandon_ms);
+    sink_->OnApacheEnd();
+}
+
+/* An earlier deadline stays. */
+void WatchThread::KillWithin(int ms)
+{
+    const int64_t latest = NowMs() + ms;
     int64_t deadline = deadline_ms_;
-    /* An earlier one stays. */
     while ((deadline == 0 || deadline > latest) &&
            !deadline_ms_.compare_exchange_weak(deadline, latest)) {
     }
-    sink_->OnEnd();
 }
 
 /* Everything that the app has started goes with it, if the group is its own. */

@@ -13,6 +13,7 @@
 #define TSGI_WATCH_THREAD_H
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
@@ -30,13 +31,25 @@ class WatchThread : private Deadlock::Outlet {
       public:
         virtual ~Sink() = default;
         virtual void OnLine(std::string line) = 0;
+        /** The supervisor has gone; Apache, whose parent is `apache`, lives. */
         virtual void OnEnd() = 0;
+        /** The supervisor has gone, and so has Apache, or nobody knows whether it lives. Once. */
+        virtual void OnApacheEnd() = 0;
         /** The loop is to call Answer(). */
         virtual void OnAsk() = 0;
     };
 
-    /** @param fd stays the caller's, open until Stop(). sink: likewise. */
-    WatchThread(napi_env env, int fd, int hard_kill_ms, Sink *sink);
+    /** How long the process may live at most, whatever the loop does. */
+    struct Limits {
+        int orphan_ms;  /**< after the supervisor's end, while Apache lives */
+        int abandon_ms; /**< after the end of both */
+    };
+
+    /**
+     * @param fd stays the caller's, open until Stop(). sink: likewise.
+     * @param apache the pid of Apache's parent; 0 if it is not known
+     */
+    WatchThread(napi_env env, int fd, pid_t apache, Limits limits, Sink *sink);
     WatchThread(const WatchThread &) = delete;
     WatchThread &operator=(const WatchThread &) = delete;
     ~WatchThread() override;
@@ -61,20 +74,24 @@ class WatchThread : private Deadlock::Outlet {
     void Read();
     void TakeLines(const char *bytes, size_t n);
     void End();
+    void Abandon();
+    void KillWithin(int ms);
     void Wake();
     [[noreturn]] static void KillGroup();
 
     const int fd_;
-    const int hard_kill_ms_;
+    const Limits limits_;
     Sink *const sink_;
+    Fd apache_; /**< pidfd; none: Apache counts as gone, as where the kernel has no pidfd_open(2) */
     Fd wake_; /**< eventfd: look at stop_ and deadline_ again */
     pthread_t thread_ = {};
     bool running_ = false;
     std::atomic<bool> stop_{false};
     std::atomic<int64_t> deadline_ms_{0}; /**< of the monotonic clock, 0 = none */
     /* The thread's own. */
-    bool ended_ = false;
-    bool skipping_ = false; /**< the rest of a line that is too long */
+    bool ended_ = false;     /**< the supervisor has gone */
+    bool abandoned_ = false; /**< and Apache, too */
+    bool skipping_ = false;  /**< the rest of a line that is too long */
     std::string line_;
     Deadlock deadlock_; /**< its own sharing of threads */
 };

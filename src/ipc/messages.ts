@@ -28,12 +28,16 @@ export interface BootMessage {
   readonly scripts: ScriptSet;
   /** Pid of the supervisor, to detect that it died before the death signal was armed. */
   readonly supervisor: number;
+  /** Pid of Apache's parent: a worker whose supervisor has died finishes what it has in hand while that lives. */
+  readonly apache: number;
   readonly startupTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly gracefulTimeoutMs: number;
   readonly evictionTimeoutMs: number;
   /** 0: the event loop may be blocked for ever. */
   readonly deadlockTimeoutMs: number;
+  /** Where Apache serves the app. */
+  readonly port: number;
   /** The port of the listen() that is the app; undefined: the first one, whatever its port. */
   readonly listenPort?: number;
   /** Whether the app has to call process.send('ready') as well. */

@@ -38,6 +38,8 @@ export interface GroupOptions {
   readonly deadlockTimeoutMs: number;
   /** Workers are replaced when their script changes. */
   readonly isReloading: boolean;
+  /** Where Apache serves the group: what PORT is to its apps. */
+  readonly port: number;
   /** The port of the listen() that is the app; undefined: the first one, whatever its port. */
   readonly listenPort?: number;
   /** When a worker is ready: its app listens, or has said so as well. */
@@ -190,6 +192,7 @@ function parseGroup(fields: readonly string[], fds: readonly number[]): GroupCom
       shutdownTimeoutMs: keys.integer('shutdown-timeout', 5_000, 0, day),
       deadlockTimeoutMs: keys.integer('deadlock-timeout', 60_000, 0, day),
       isReloading: keys.text('script-reloading') === 'on',
+      port: keys.integer('port', 80, 1, 65_535),
       ...parseListen(keys.text('listen')),
       ready: keys.text('ready') === 'message' ? 'message' : 'listen',
       reload: keys.text('reload') === 'all' ? 'all' : 'rolling',

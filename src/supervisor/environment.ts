@@ -12,11 +12,6 @@ export type Environment = Readonly<Record<string, string>>;
 /** What the Apache parent made for the group's user; nothing else is passed on. */
 const INHERITED = ['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LC_ALL', 'TZ'];
 
-/**
- * A port for apps that insist on one. It is never bound: a listen() on it is served by Apache.
- */
-const PLAUSIBLE_PORT = 80;
-
 /** Apps and packages that look at nothing else run as they do for their users, not as for their authors. */
 const USUAL_ENVIRONMENT = 'production';
 
@@ -75,7 +70,7 @@ export function withPrivateCompileCache(
 
 /**
  * What one worker adds. Settings of PORT, of NODE_ENV and of tsx that are there stand.
- * @param port the one whose listen() is the app.
+ * @param port where the app is told to listen.
  */
 export function workerEnvironment(
   shared: Environment,
@@ -83,7 +78,7 @@ export function workerEnvironment(
   application: string,
   slot: number,
   loaderOptions: readonly string[],
-  port = PLAUSIBLE_PORT,
+  port: number,
 ): Environment {
   const customLoaders = [shared['NODE_OPTIONS'] ?? '', ...loaderOptions];
   return {

@@ -41,7 +41,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       application.name,
       slot.index,
       options.nodeArgs,
-      options.listenPort,
+      options.listenPort ?? options.port,
     ),
     listenFd: slot.fd,
     boot: {
@@ -57,6 +57,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       peerUid: options.peerUid,
       scripts,
       supervisor: process.pid,
+      apache: process.ppid,
       startupTimeoutMs: options.startupTimeoutMs,
       shutdownTimeoutMs: options.shutdownTimeoutMs,
       gracefulTimeoutMs: options.gracefulTimeoutMs,
@@ -67,6 +68,7 @@ function plan(context: Context, application: Application, slot: Slot, life: Life
       ...(options.inspect !== undefined && {
         inspector: inspectorAddress(options.inspect, slot.ordinal),
       }),
+      port: options.port,
       ...(options.listenPort !== undefined && { listenPort: options.listenPort }),
       ready: options.ready,
       maximumRequests: Number.isFinite(life.maximumRequests) ? life.maximumRequests : 0,

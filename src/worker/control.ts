@@ -10,11 +10,12 @@ import {
   type ToSupervisor,
 } from '../ipc/messages.ts';
 import type { NativeAddon, Watch } from '../native.ts';
+import { KILL_MARGIN_MS } from './drain.ts';
 
 export const CONTROL_FD = 3;
 
-/** After the supervisor has gone, the process group is killed this much later, whatever it does. */
-const ORPHAN_KILL_MS = 3_500;
+/** After supervisor and Apache have gone, the process group is killed this much later, whatever it does. */
+const ABANDON_KILL_MS = 3_500;
 const MAX_BOOT = 1024 * 1024;
 
 /** What came with, or after, the boot line in the same read. */
@@ -53,8 +54,10 @@ function parseBoot(bytes: Buffer): BootMessage {
 
 export interface ControlHandlers {
   onDrain(message: DrainMessage): void;
-  /** The supervisor has gone. */
+  /** The supervisor has gone; Apache lives. */
   onOrphaned(): void;
+  /** Apache has gone as well. */
+  onAbandoned(): void;
 }
 
 /** Sends at once and synchronously: what is said right before process.exit() arrives. */
@@ -69,11 +72,11 @@ export function sendToSupervisor(message: ToSupervisor, fd = CONTROL_FD): void {
 
 /**
  * Begins to listen to the supervisor.
- * @param rest bytes that were read behind the boot line.
+ * @param rest bytes that were read behind the boot line
  */
 export function watchControl(
   native: Pick<NativeAddon, 'Watch'>,
-  rest: Buffer,
+  { boot, rest }: BootRead,
   handlers: ControlHandlers,
 ): Watch {
   const onLine = (line: string): void => {
@@ -92,7 +95,9 @@ export function watchControl(
   pending = rest.toString('latin1', lastNewline + 1);
   return new native.Watch({
     fd: CONTROL_FD,
-    hardKillMs: ORPHAN_KILL_MS,
+    apache: boot.apache,
+    orphanKillMs: boot.gracefulTimeoutMs + KILL_MARGIN_MS,
+    abandonKillMs: ABANDON_KILL_MS,
     onLine(line) {
       const whole = pending + line;
       pending = '';
@@ -100,6 +105,9 @@ export function watchControl(
     },
     onEof() {
       handlers.onOrphaned();
+    },
+    onApacheEnd() {
+      handlers.onAbandoned();
     },
   });
 }

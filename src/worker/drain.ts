@@ -6,7 +6,7 @@ import type { Watch } from '../native.ts';
 import type { DrainInfo, TsgiEvents } from '../tsgi.ts';
 
 /** What the watch thread waits beyond the time limit before it kills. */
-const KILL_MARGIN_MS = 1_000;
+export const KILL_MARGIN_MS = 1_000;
 /** syslog(3)'s LOG_WARNING. */
 const LEVEL_WARNING = 4;
 

@@ -52,7 +52,7 @@ export interface ListenHook {
   scriptOf(server: NetServer): string | undefined;
   /** For a server that is not claimed, when it is known where it listens. */
   decide(server: Server, place: Place): Decision;
-  /** The port may not be bound by this user. Nothing is bound then, and the app need not know. */
+  /** The port is Apache's, or not for this user. Nothing is bound then, and the app need not know. */
   onDenied(server: Server, place: Place): void;
   onAdopted(server: Server, port: number): void;
   /**
@@ -66,6 +66,8 @@ export interface ListenHook {
   bindShared(address: string, port: number, onlyV6: boolean): number;
   /** Port that address() tells where the app asked for any. */
   readonly anyPort: number;
+  /** Where Apache listens, so that a further server of the app may not have it. */
+  readonly apachePort: number;
 }
 
 const EACCES = -13;
@@ -282,7 +284,7 @@ class Listening {
     }
     if (fd >= 0) {
       Reflect.apply(this.#listen2, server, [null, null, null, backlog, fd]);
-    } else if (fd === EACCES) {
+    } else if (fd === EACCES || (fd === EADDRINUSE && port === this.#hook.apachePort)) {
       this.#hook.onDenied(server, place);
       this.#adopt(server, place);
     } else {

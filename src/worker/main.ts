@@ -25,11 +25,13 @@ const LISTEN_FD = 4;
 /** syslog(3)'s LOG_WARNING. */
 const WARNING = 4;
 const FLUSH_MS = 1_000;
-const ORPHAN_MS = 2_500;
+/** What it gets when Apache is gone: all of us have to be gone within 5 s. */
+const ABANDON_MS = 2_500;
 /** Encoded, such a text has less than 32 KiB, which leave whole: the watch thread writes as well. */
 const LONGEST_TEXT = 5_000;
 
-const { boot, rest } = readBoot();
+const read = readBoot();
+const { boot } = read;
 native.closeOnExec(CONTROL_FD);
 native.closeOnExec(LISTEN_FD);
 // The end of the control socket tells the rest; a stopped process has to be able to see it.
@@ -58,15 +60,17 @@ const apps = new Apps({
   },
 });
 const guard = new Guard(() => apps.loading);
-const watch = watchControl(native, rest, {
+const watch = watchControl(native, read, {
   onDrain: ({ timeoutMs, reason }) => {
     guard.disarm();
     drain.begin(timeoutMs, reason);
   },
+  // Another supervisor starts other workers: this one only finishes what it has in hand.
   onOrphaned: () => {
-    guard.disarm();
-    process.on('exit', endGroup);
-    drain.begin(ORPHAN_MS);
+    endAlone(boot.gracefulTimeoutMs);
+  },
+  onAbandoned: () => {
+    endAlone(ABANDON_MS);
   },
 });
 const events = announceWorker({
@@ -80,7 +84,7 @@ const drain = new Drain({ watch, host: drainable, adopted: () => apps.adopted, e
 /** What the environment says, if it is a port. */
 function plausiblePort(): number {
   const port = Number(process.env['PORT']);
-  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : 80;
+  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : boot.port;
 }
 
 function drainable(): Drainable | undefined {
@@ -101,6 +105,12 @@ function drainable(): Drainable | undefined {
 /** What the app has started ends with it; the supervisor, whose part that is, has gone. */
 function endGroup(): void {
   process.kill(-process.pid, 'SIGKILL');
+}
+
+function endAlone(timeoutMs: number): void {
+  guard.disarm();
+  process.off('exit', endGroup).on('exit', endGroup);
+  drain.begin(timeoutMs);
 }
 
 /** The supervisor need not wait for the end of this worker to start another. */
@@ -172,6 +182,7 @@ hookListen({
   closeConnections: (server) => host?.closeConnections(server),
   bindShared: (address, port, onlyV6) => native.bindShared(address, port, onlyV6),
   anyPort: plausiblePort(),
+  apachePort: boot.port,
 });
 
 async function closeServers(): Promise<void> {

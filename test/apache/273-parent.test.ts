@@ -3,15 +3,16 @@ import { Httpd } from '../harness/httpd.ts';
 import { processOf, type Process } from '../harness/processes.ts';
 import { waitFor } from '../harness/wait.ts';
 
-/** Answers with its pid; blocks its event loop for ever when it is asked to. */
+/** Answers with its pid, or never; blocks its event loop for ever when it is asked to. */
 const app = `
 require('node:http').createServer((req, res) => {
   if (req.url.endsWith('/block')) res.end('blocked', () => setImmediate(() => { for (;;); }));
+  else if (req.url.endsWith('/never')) console.log('in hand');
   else res.end(String(process.pid));
 }).listen(3000);
 `;
 
-const names = ['calm', 'blocked', 'stopped', 'frozen'] as const;
+const names = ['calm', 'blocked', 'stopped', 'frozen', 'orphaned'] as const;
 
 const config = names
   .map(
@@ -35,7 +36,7 @@ describe('the Apache parent, killed with SIGKILL', function () {
   before(async () => {
     httpd = await Httpd.prepare({ config });
     for (const name of names) httpd.write(`${name}.js`, app);
-    httpd.log.allow(/TSGI05/, /TSGI01/, /AH00098/); // a pid file is there
+    httpd.log.allow(/TSGI05/, /TSGI0062/, /TSGI01/, /AH00098/); // a pid file is there
     await httpd.start();
   });
   after(() => httpd.stop());
@@ -46,9 +47,18 @@ describe('the Apache parent, killed with SIGKILL', function () {
     await httpd.ask('/blocked/block');
     stop('worker stopped/');
     stop('supervisor frozen');
-    const ours = of('');
+    // Its supervisor is killed while it has something in hand: it goes on, since Apache lives.
+    const never = httpd.ask('/orphaned/never').catch(() => undefined);
+    await waitFor(() => httpd.log.matching(/in hand/).length === 1);
+    const orphans = of('worker orphaned/');
+    process.kill(of('supervisor orphaned')[0]?.pid ?? expect.fail(), 'SIGKILL');
+    await waitFor(() => of('worker orphaned/').some(({ pid }) => pid !== orphans[0]?.pid), {
+      what: 'the successor',
+    });
+    expect(orphans.filter(isAlive)).to.have.length(1);
+    const ours = [...of(''), ...orphans]; // which are below init now
     const children = httpd.children();
-    expect(ours).to.have.length(1 + 2 * names.length);
+    expect(ours).to.have.length(2 + 2 * names.length);
     process.kill(httpd.pid, 'SIGKILL');
     try {
       await waitFor(() => !ours.some(isAlive), {
@@ -59,6 +69,7 @@ describe('the Apache parent, killed with SIGKILL', function () {
       for (const left of ours.filter(isAlive)) process.kill(left.pid, 'SIGKILL');
       for (const child of children) process.kill(child, 'SIGKILL');
     }
+    await never;
   });
 
   it('does not stand in the way of the next start', async () => {
@@ -164,6 +175,18 @@ TSGIScriptAlias /calm @ROOT@/apps/calm.js process-group=calm
     await load.stop();
     expect(load.bodies.size).to.be.greaterThan(2);
     expect(workers()).to.have.length(2);
+  });
+
+  it('that is killed lets its workers finish for graceful-timeout, as long as Apache lives', async () => {
+    // Longer than what the death of Apache would leave them.
+    const slow = httpd.ask('/site?ms=4000');
+    await inHand(1);
+    const old = supervisor();
+    process.kill(old, 'SIGKILL');
+    await isSucceeded(old);
+    const { status, complete, body } = await slow;
+    expect([status, complete]).to.deep.equal([200, true]);
+    await waitFor(() => !processOf(Number(body)), { what: 'the end of the old worker' });
   });
 
   it('that is killed while it reloads leaves nobody behind, and the new code serves', async () => {

@@ -142,7 +142,14 @@ describe('request headers of HTTP/1.1', () => {
         '3\r\nabc\r\n0\r\nX-Trailer: 1\r\nX-Trailer: 2\r\n\r\n' +
         'GET /echo/show HTTP/1.1\r\nHost: a\r\nX-B: 1\r\nX-B: 2\r\nConnection: close\r\n\r\n',
     );
-    expect(first?.rawHeaders.slice(2)).to.deep.equal(['X-A', '1', 'X-A', '2']);
+    expect(first?.rawHeaders.slice(2)).to.deep.equal([
+      'X-A',
+      '1',
+      'Transfer-Encoding',
+      'chunked',
+      'X-A',
+      '2',
+    ]);
     expect(second?.rawHeaders.slice(2)).to.deep.equal(['X-B', '1', 'X-B', '2']);
   });
 

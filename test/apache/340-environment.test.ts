@@ -86,7 +86,11 @@ describe('the environment of an app', () => {
 
   it('is that of production, with a port, unless env= says otherwise', async () => {
     const { env } = await ask('/plain');
-    expect(env).to.include({ NODE_ENV: 'production', PORT: '80', TSGI_HOSTED: '1' });
+    expect(env).to.include({
+      NODE_ENV: 'production',
+      PORT: String(httpd.port),
+      TSGI_HOSTED: '1',
+    });
     expect((await ask('/named')).env).to.include({ NODE_ENV: 'development', PORT: '4711' });
   });
 

@@ -1,5 +1,5 @@
 /** Installs and builds the apps below build/frameworks, each in a directory of its own. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -11,13 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { ordinary } from '../harness/httpd.ts';
 import { isRoot, readableByAll, root } from '../harness/place.ts';
-import { directoryOf, sourcesOf, type Framework } from './framework.ts';
+import { baseVariable, directoryOf, sourcesOf, type Framework } from './framework.ts';
 
 const TIMEOUT_MS = 10 * 60 * 1000;
 
 const NPM_INSTALL =
-  'install --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error --include=dev';
+  'install --ignore-scripts --no-package-lock --no-audit --no-fund --prefer-offline --loglevel=error --include=dev';
 
 /** Nothing is told to anybody. */
 const QUIET = {
@@ -33,8 +34,14 @@ function tail(text: string): string {
   return text.trimEnd().split('\n').slice(-40).join('\n');
 }
 
-function run(command: string, args: readonly string[], dir: string, node: string): void {
-  const environment = { ...process.env };
+/** What builds, and for which base path. */
+interface Builder {
+  readonly node: string;
+  readonly base: string;
+}
+
+function run(command: string, args: readonly string[], dir: string, { node, base }: Builder): void {
+  const environment = { ...process.env, ...baseVariable(base) };
   // Packages for development are needed.
   delete environment['NODE_ENV'];
   const result = spawnSync(command, args, {
@@ -52,8 +59,8 @@ function run(command: string, args: readonly string[], dir: string, node: string
 }
 
 /** Changes when anything changes that the build depends on. */
-function stampOf(framework: Framework, node: string): string {
-  const hash = createHash('sha256').update(`${node}\n`);
+function stampOf(framework: Framework, { node, base }: Builder): string {
+  const hash = createHash('sha256').update(`${node}\n${base}\n`);
   for (const dir of sourcesOf(framework)) {
     const entries = readdirSync(dir, { recursive: true, withFileTypes: true });
     const files = entries.filter((entry) => entry.isFile());
@@ -75,24 +82,33 @@ function cacheDirectory(): string {
   return join(root, 'build/frameworks');
 }
 
+/** To the user as whom it will run. */
+function giveAway(dir: string): void {
+  const { uid, gid } = ordinary;
+  execFileSync('chown', ['-R', `${uid}:${gid}`, dir]);
+}
+
 /**
  * Installs and builds an app, unless that has been done with the same sources.
  * @param node the binary that is to build it and to run it.
+ * @param base where it will be mounted; a build of its own if the framework wants to know that when it builds.
  * @returns its directory.
  */
-export function build(framework: Framework, node: string): string {
-  const dir = join(cacheDirectory(), directoryOf(framework));
+export function build(framework: Framework, node: string, base: string): string {
+  const builder = { node, base: framework.isBuiltForBase === true ? base : '' };
+  const dir = join(cacheDirectory(), directoryOf(framework) + builder.base.replaceAll('/', '-'));
   const stampFile = join(dir, '.stamp');
-  const stamp = stampOf(framework, node);
+  const stamp = stampOf(framework, builder);
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return dir;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
   for (const source of sourcesOf(framework)) cpSync(source, dir, { recursive: true });
-  run('npm', NPM_INSTALL.split(' '), dir, node);
+  run('npm', NPM_INSTALL.split(' '), dir, builder);
   const { scripts } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as {
     scripts?: Record<string, string>;
   };
-  if (scripts?.['build'] !== undefined) run('npm', ['run', 'build'], dir, node);
+  if (scripts?.['build'] !== undefined) run('npm', ['run', 'build'], dir, builder);
+  if (framework.writes === true && isRoot) giveAway(dir);
   writeFileSync(stampFile, stamp);
   return dir;
 }

@@ -1,36 +1,48 @@
 /** What a client does with an app: each as a browser or a client library would. */
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { expect } from 'chai';
-import { WebSocket } from 'ws';
-import { ask, type Answer, type Ask } from '../harness/client.ts';
 import { waitFor } from '../harness/wait.ts';
 import type { Check, Served } from './framework.ts';
+import { ask, begin, PATIENCE_MS, type Answer, type Ask } from './transport.ts';
 
-/** Builds of frameworks share the machine with what else runs on it. */
-const PATIENCE_MS = 30_000;
 const UPLOAD_BYTES = 3_000_000;
 const BOUNDARY = 'mod-tsgi-boundary';
+const MOST_REDIRECTS = 3;
 
-const originOf = ({ port }: Served): string => `http://127.0.0.1:${port}`;
-
-function expectWhole(answer: Answer, path: string): void {
-  expect(answer, `${path}\n${answer.body}`).to.include({ status: 200, complete: true });
+/** Where a link or a redirect leads from `path`: below the app's own base path, or this throws. */
+function target({ origin, base }: Served, path: string, link: string): string {
+  const url = new URL(link, origin + path);
+  expect(url.origin, `origin of ${link}`).to.equal(origin);
+  expect(`${url.pathname}/`, link).to.match(new RegExp(`^${base}/`));
+  return url.pathname + url.search;
 }
 
-async function get(served: Served, path: string): Promise<Answer> {
-  const answer = await ask(served.port, path, { headers: { Accept: 'text/html' } });
-  expectWhole(answer, path);
-  return answer;
+interface Visit extends Answer {
+  /** After redirects. */
+  readonly path: string;
 }
+
+/** Goes where a browser would, redirects included. */
+async function follow(served: Served, from: string): Promise<Visit> {
+  let path = from;
+  for (let hops = 0; hops <= MOST_REDIRECTS; hops++) {
+    const answer = await ask(served, path, { headers: { Accept: 'text/html' } });
+    const { location } = answer.headers;
+    if (location === undefined) {
+      expect(answer.status, `${path}\n${answer.body}`).to.equal(200);
+      return { ...answer, path };
+    }
+    path = target(served, path, location);
+  }
+  throw new Error(`${from} still redirects after ${MOST_REDIRECTS} times`);
+}
+
+const visit = (served: Served, path: string): Promise<Visit> => follow(served, served.base + path);
 
 /** A page of HTML with these words. */
 export function page(path: string, words: string): Check {
   return async (served) => {
-    const answer = await get(served, path);
+    const answer = await visit(served, path);
     expect(answer.headers['content-type']).to.match(/^text\/html\b/);
     expect(answer.body).to.include(words);
   };
@@ -39,9 +51,45 @@ export function page(path: string, words: string): Check {
 /** An answer of any type with these words. */
 export function answer(path: string, words: string, options: Ask = {}): Check {
   return async (served) => {
-    const got = await ask(served.port, path, options);
+    const got = await ask(served, served.base + path, options);
     expect(got.body).to.include(words);
     expect(got.status).to.be.within(200, 201);
+  };
+}
+
+/** The app answers for its own host name, and for no other one. */
+export function hosts(path: string, own: string): Check {
+  return async (served) => {
+    const statuses = { [own]: 200, 'other.example.org': 403 };
+    for (const [Host, status] of Object.entries(statuses)) {
+      const got = await ask(served, served.base + path, { headers: { Host } });
+      expect(got.status, Host).to.equal(status);
+    }
+  };
+}
+
+/** A redirect to a page with these words. */
+export function redirect(path: string, words: string): Check {
+  return async (served) => {
+    const from = served.base + path;
+    const { status, headers } = await ask(served, from);
+    expect(status).to.be.oneOf([301, 302, 303, 307, 308]);
+    const shown = await follow(served, target(served, from, headers.location ?? ''));
+    expect(shown.body).to.include(words);
+  };
+}
+
+/** Counts visits by a cookie that is to travel over TLS only: without TLS it is not even set. */
+export function secureCookie(path: string): Check {
+  return async (served) => {
+    const first = await ask(served, served.base + path);
+    const cookies = (first.headers['set-cookie'] ?? []).filter((it) => /;\s*secure\b/i.test(it));
+    expect(first.body).to.equal('visits: 1');
+    if (served.origin.startsWith('http:')) return void expect(cookies).to.deep.equal([]);
+    expect(cookies).to.not.be.empty;
+    const Cookie = cookies.map((cookie) => cookie.split(';')[0]).join('; ');
+    const second = await ask(served, served.base + path, { headers: { Cookie } });
+    expect(second.body).to.equal('visits: 2');
   };
 }
 
@@ -53,18 +101,18 @@ const TYPES: Readonly<Record<string, RegExp>> = {
 };
 
 /** Style sheets, scripts and files that a page names. */
-function linksOf(html: string): string[] {
-  const links = [...html.matchAll(/\b(?:href|src)="([^"#]+\.(?:css|m?js|txt))(?:\?[^"]*)?"/g)];
-  return [...new Set(links.map(([, link]) => new URL(link ?? '', 'http://localhost/').pathname))];
+function linksOf(served: Served, { path, body }: Visit): string[] {
+  const links = [...body.matchAll(/\b(?:href|src)="([^"#]+\.(?:css|m?js|txt))(?:\?[^"]*)?"/g)];
+  return [...new Set(links.map(([, link]) => target(served, path, link ?? '')))];
 }
 
 /** All that the page names arrives, under the right type; every second time from the cache. */
 export function assets(path: string): Check {
   return async (served) => {
-    const links = linksOf((await get(served, path)).body);
+    const links = linksOf(served, await visit(served, path));
     expect(links, 'links of the page').to.not.be.empty;
     for (const link of links) {
-      const got = await get(served, link);
+      const got = await follow(served, link);
       expect(got.body.length, link).to.be.greaterThan(0);
       const type = TYPES[link.slice(link.lastIndexOf('.') + 1)];
       expect(got.headers['content-type'], link).to.match(type!);
@@ -77,7 +125,7 @@ export function assets(path: string): Check {
 async function expectCached(served: Served, path: string, { headers }: Answer): Promise<void> {
   if (headers.etag === undefined) return;
   const known = { headers: { 'If-None-Match': headers.etag } };
-  const again = await ask(served.port, path, known);
+  const again = await ask(served, path, known);
   expect(again, `${path} with If-None-Match`).to.include({ status: 304, body: '' });
 }
 
@@ -94,7 +142,7 @@ function part(name: string, value: string, more = ''): string {
 
 /** Headers of what a browser sends from a page of the site. */
 function formHeaders(served: Served, type: string): Record<string, string> {
-  return { 'Content-Type': type, Origin: originOf(served) };
+  return { 'Content-Type': type, Origin: served.origin };
 }
 
 /** The form's hidden fields and ours, as the form wants them sent. */
@@ -114,23 +162,44 @@ function encodeForm(served: Served, form: string): Ask {
   return { method: 'POST', headers: { ...formHeaders(served, type), Accept: 'text/html' }, body };
 }
 
-/** Fills in the form of a page and submits it, as a browser without JavaScript does. */
+/** Fills in the form of a page and submits it, as a browser without JavaScript does that shows a page of `origin`. */
+async function submit(
+  served: Served,
+  path: string,
+  origin: string,
+): Promise<{ action: string; sent: Answer }> {
+  const shown = await visit(served, path);
+  const [html] = /<form\b[^]*?<\/form>/i.exec(shown.body) ?? [];
+  expect(html, 'the form').to.match(/method="post"/i);
+  const action = target(served, shown.path, attribute(html!, 'action') ?? '');
+  return { action, sent: await ask(served, action, encodeForm({ ...served, origin }, html!)) };
+}
+
+/** Submits the form of a page and sees what it leads to. */
 export function form(path: string): Check {
   return async (served) => {
-    const { body } = await get(served, path);
-    const [html] = /<form\b[^]*?<\/form>/i.exec(body) ?? [];
-    expect(html, 'the form').to.match(/method="post"/i);
-    const action = attribute(html!, 'action');
-    const target = action === undefined || action === '' ? path : action;
-    const sent = await ask(served.port, target, encodeForm(served, html!));
+    const { action, sent } = await submit(served, path, served.origin);
     const { location } = sent.headers;
     if (location === undefined) expect(sent.status, sent.body).to.be.within(200, 201);
     else expect(sent.status).to.equal(303);
-    const shown =
-      location === undefined
-        ? sent
-        : await get(served, new URL(location, originOf(served)).pathname);
-    expect(shown.body).to.include('Hello, mod_tsgi');
+    const next =
+      location === undefined ? sent : await follow(served, target(served, action, location));
+    expect(next.body).to.include('Hello, mod_tsgi');
+  };
+}
+
+/** The same, and another site's page may not submit it: not even the same host's, by the other scheme. */
+export function guardedForm(path: string): Check {
+  return async (served) => {
+    await form(path)(served);
+    const { origin } = served;
+    const other = origin.startsWith('https:')
+      ? origin.replace('https:', 'http:')
+      : origin.replace('http:', 'https:');
+    for (const foreign of ['https://other.example.org', other]) {
+      const { sent } = await submit(served, path, foreign);
+      expect(sent.status, `from ${foreign}`).to.equal(403);
+    }
   };
 }
 
@@ -148,19 +217,22 @@ export function both(first: Check, second: Check): Check {
  */
 export function serverAction(path: string): Check {
   return async (served) => {
-    const [, id] = /\$ACTION_ID_(\w+)/.exec((await get(served, path)).body) ?? [];
+    const shown = await visit(served, path);
+    const [, id] = /\$ACTION_ID_(\w+)/.exec(shown.body) ?? [];
     expect(id, 'the id of an action').to.be.a('string');
-    const called = await ask(served.port, path, {
+    const called = await ask(served, shown.path, {
       method: 'POST',
       headers: {
         ...formHeaders(served, `multipart/form-data; boundary=${BOUNDARY}`),
         Accept: 'text/x-component',
-        'Next-Action': id,
+        'Next-Action': id!,
       },
       body: `${part('_1_name', 'mod_tsgi')}${part('0', '["$K1"]')}--${BOUNDARY}--\r\n`,
     });
     expect(called.status, called.body).to.be.oneOf([200, 303]);
-    expect(called.headers['x-action-redirect']).to.match(/^\/greeting\/mod_tsgi;/);
+    const [location] = String(called.headers['x-action-redirect']).split(';');
+    // Next.js' own JavaScript puts the base path in front.
+    expect(location).to.equal('/greeting/mod_tsgi');
     expect(called.body).to.include('Hello, mod_tsgi');
   };
 }
@@ -174,7 +246,7 @@ function expectHash(
 ): Check {
   return async (served) => {
     const file = randomBytes(UPLOAD_BYTES);
-    const got = await ask(served.port, path, {
+    const got = await ask(served, served.base + path, {
       method: 'POST',
       headers: { ...formHeaders(served, type), ...headers },
       body: frame(file),
@@ -219,20 +291,15 @@ export function upload(
  * `release` is asked for.
  */
 export function stream(path: string, release: string, options: Ask = {}): Check {
-  return async ({ port }) => {
-    const { body, ...rest } = options;
-    const req = httpRequest({ host: '127.0.0.1', port, path, agent: false, ...rest });
+  return async (served) => {
+    const reply = await begin(served, served.base + path, options);
     let text = '';
     let isOver = false;
     let error: unknown;
-    req.on('error', (reason) => (error = reason));
-    req.on('response', (res) => {
-      res.setEncoding('utf8');
-      res.on('data', (chunk: string) => (text += chunk));
-      res.on('error', (reason) => (error = reason));
-      res.on('close', () => (isOver = res.complete));
-    });
-    req.end(body);
+    reply.body.setEncoding('utf8');
+    reply.body.on('data', (chunk: string) => (text += chunk));
+    reply.body.on('error', (reason) => (error = reason));
+    reply.body.on('close', () => (isOver = true));
     try {
       const what = (): string => `${path}, of which came ${JSON.stringify(text)} ${String(error)}`;
       await waitFor(() => text.includes('first part'), {
@@ -243,97 +310,14 @@ export function stream(path: string, release: string, options: Ask = {}): Check 
       expect(isOver, what()).to.equal(false);
       // The app may begin to wait a moment after it has sent the first part.
       const ended = async (): Promise<boolean> => {
-        await ask(port, release);
+        await ask(served, served.base + release);
         return isOver;
       };
       await waitFor(ended, { what: 'the end', timeoutMs: PATIENCE_MS });
       expect(text).to.include('last part');
-      expect(error).to.equal(undefined);
+      expect(reply.isWhole(), what()).to.equal(true);
     } finally {
-      req.destroy();
-    }
-  };
-}
-
-export interface EchoOptions {
-  /** Each one after an answer to the one before. */
-  readonly say?: readonly string[];
-  readonly expected?: string;
-  readonly protocol?: string;
-}
-
-/** A WebSocket on which the app answers what it is told, and closes when it is told to. */
-export function echo(path: string, options: EchoOptions = {}): Check {
-  const { say = ['mod_tsgi'], expected = 'mod_tsgi', protocol } = options;
-  return async ({ port }) => {
-    const socket = new WebSocket(
-      `ws://127.0.0.1:${port}${path}`,
-      protocol === undefined ? [] : [protocol],
-    );
-    const heard: string[] = [];
-    const unsaid = [...say];
-    const speak = (): void => {
-      const message = unsaid.shift();
-      if (message !== undefined) socket.send(message);
-    };
-    socket.on('message', (data: Buffer) => {
-      heard.push(data.toString());
-      speak();
-    });
-    let code: number | undefined;
-    socket.on('close', (status) => (code = status));
-    await once(socket, 'open');
-    let error: Error | undefined;
-    socket.on('error', (reason) => (error = reason));
-    speak();
-    const answered = (): boolean => heard.some((message) => message.includes(expected));
-    try {
-      await waitFor(() => answered() || code !== undefined, {
-        what: `${expected} from ${path}`,
-        timeoutMs: PATIENCE_MS,
-      });
-      expect(answered(), `${heard.join(' ')} ${String(code)} ${String(error)}`).to.equal(true);
-      socket.close(1000);
-      await waitFor(() => code !== undefined, { what: 'the close', timeoutMs: PATIENCE_MS });
-      expect(code, String(error)).to.be.oneOf([1000, 1005]);
-    } finally {
-      socket.terminate();
-    }
-  };
-}
-
-/** The part of socket.io-client that is used. */
-interface Client {
-  readonly io: { readonly engine: { readonly transport: { readonly name: string } } };
-  emitWithAck(event: string, ...args: unknown[]): Promise<unknown>;
-  disconnect(): void;
-  on(event: 'connect' | 'connect_error', listener: (error?: Error) => void): void;
-}
-type Connect = (url: string, options: object) => Client;
-
-/** socket.io's own client: connects by one of the transports and ends with the last one. */
-export function socketIo(transports: readonly string[]): Check {
-  return async ({ port, dir }) => {
-    const require = createRequire(join(dir, 'package.json'));
-    const { io } = require('socket.io-client') as { io: Connect };
-    const client = io(`http://127.0.0.1:${port}`, { transports, reconnection: false });
-    try {
-      await new Promise<void>((resolve, reject) => {
-        client.on('connect', () => {
-          resolve();
-        });
-        client.on('connect_error', (error) => {
-          reject(error!);
-        });
-      });
-      const last = transports.at(-1);
-      await waitFor(() => client.io.engine.transport.name === last, {
-        what: `the transport ${last ?? ''}`,
-        timeoutMs: PATIENCE_MS,
-      });
-      expect(await client.emitWithAck('echo', 'mod_tsgi')).to.equal('mod_tsgi');
-    } finally {
-      client.disconnect();
+      reply.close();
     }
   };
 }

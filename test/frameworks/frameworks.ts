@@ -1,184 +1,20 @@
 /** The matrix. Light ones first; each is served as its own documentation says. */
 import * as does from './checks.ts';
 import type { Framework } from './framework.ts';
-
-/** The app of this matrix as most frameworks write it. */
-function usual(title: string, more: Framework['checks'] = {}): Framework['checks'] {
-  return {
-    page: does.page('/', `Hello from ${title}`),
-    asset: does.assets('/'),
-    POST: does.form('/'),
-    upload: does.upload('/upload'),
-    stream: does.stream('/stream', '/release'),
-    ...more,
-  };
-}
-
-const echo: Framework['checks'] = { WebSocket: does.echo('/ws') };
-
-const express: Framework = {
-  name: 'express',
-  title: 'Express 5',
-  package: 'express',
-  entry: 'app.js',
-  checks: usual('Express', echo),
-};
+import { hotUpdate } from './hot.ts';
+import { echo, light, usual } from './light.ts';
+import * as sockets from './sockets.ts';
 
 const nest: Framework = {
   name: 'nest',
   title: 'NestJS, Express adapter',
   package: '@nestjs/core',
   entry: 'dist/main.js',
+  base: '`setGlobalPrefix()`, `prefix` of `useStaticAssets()`',
   checks: usual('NestJS', {
-    WebSocket: does.echo('/ws', { say: ['{"event":"echo","data":"mod_tsgi"}'] }),
+    WebSocket: sockets.echo('/ws', { say: ['{"event":"echo","data":"mod_tsgi"}'] }),
   }),
 };
-
-function graphql(query: string): Parameters<typeof does.answer>[2] {
-  const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
-  return { method: 'POST', headers, body: JSON.stringify({ query }) };
-}
-const greeting = graphql('{ hello(name: "mod_tsgi") }');
-const release = `/graphql?query=${encodeURIComponent('{ release }')}`;
-
-const light: readonly Framework[] = [
-  {
-    name: 'node-http',
-    title: 'node:http',
-    package: '',
-    entry: 'index.js',
-    checks: usual('node:http', { ...echo, upload: does.uploadRaw('/upload') }),
-  },
-  express,
-  { ...express, name: 'express-4', title: 'Express 4', basedOn: 'express' },
-  {
-    name: 'koa',
-    title: 'Koa',
-    package: 'koa',
-    entry: 'app.js',
-    checks: usual('Koa', echo),
-  },
-  {
-    name: 'fastify',
-    title: 'Fastify',
-    package: 'fastify',
-    entry: 'server.js',
-    checks: usual('Fastify', echo),
-  },
-  {
-    name: 'hono',
-    title: 'Hono, its Node.js server',
-    package: 'hono',
-    entry: 'index.js',
-    checks: usual('Hono', echo),
-  },
-  {
-    name: 'polka',
-    title: 'polka',
-    package: 'polka',
-    entry: 'server.js',
-    checks: usual('polka', { ...echo, upload: does.uploadRaw('/upload') }),
-  },
-  {
-    name: 'h3',
-    title: 'h3',
-    package: 'h3',
-    entry: 'server.mjs',
-    says: /Stopping server gracefully/,
-    checks: usual('h3', echo),
-  },
-  { name: 'hapi', title: 'hapi', package: '@hapi/hapi', entry: 'server.js', checks: usual('hapi') },
-  {
-    name: 'elysia',
-    title: 'Elysia, Node.js adapter',
-    package: 'elysia',
-    entry: 'index.js',
-    checks: usual('Elysia', echo),
-  },
-  {
-    name: 'ws',
-    title: 'ws, its own server',
-    package: 'ws',
-    entry: 'server.js',
-    checks: { WebSocket: does.echo('/') },
-  },
-  {
-    name: 'socket.io',
-    title: 'socket.io',
-    package: 'socket.io',
-    entry: 'index.js',
-    checks: {
-      page: does.page('/', 'Hello from socket.io'),
-      asset: does.assets('/'),
-      POST: does.socketIo(['polling']),
-      WebSocket: does.socketIo(['polling', 'websocket']),
-    },
-  },
-  {
-    name: 'trpc',
-    title: 'tRPC, standalone',
-    package: '@trpc/server',
-    entry: 'server.js',
-    probe: '/hello',
-    checks: {
-      POST: does.answer('/greet', 'Hello, mod_tsgi', {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: '{"name":"mod_tsgi"}',
-      }),
-      upload: does.upload('/upload'),
-      stream: does.stream('/ticks', '/release', { headers: { Accept: 'text/event-stream' } }),
-      WebSocket: does.echo('/', {
-        say: ['{"id":1,"method":"query","params":{"path":"hello"}}'],
-        expected: 'Hello from tRPC',
-      }),
-    },
-  },
-  {
-    name: 'graphql-yoga',
-    title: 'GraphQL Yoga',
-    package: 'graphql-yoga',
-    entry: 'server.js',
-    probe: release,
-    checks: {
-      page: does.page('/graphql', 'Yoga GraphiQL'),
-      POST: does.answer('/graphql', 'Hello, mod_tsgi', greeting),
-      upload: does.upload('/graphql', {
-        fields: {
-          operations: JSON.stringify({
-            query: 'mutation ($file: File!) { upload(file: $file) }',
-            variables: { file: null },
-          }),
-          map: '{"0":["variables.file"]}',
-        },
-        field: '0',
-      }),
-      stream: does.stream(
-        `/graphql?query=${encodeURIComponent('subscription { ticks }')}`,
-        release,
-        { headers: { Accept: 'text/event-stream' } },
-      ),
-      WebSocket: does.echo('/graphql', {
-        protocol: 'graphql-transport-ws',
-        say: [
-          '{"type":"connection_init"}',
-          '{"type":"subscribe","id":"1","payload":{"query":"{ hello(name: \\"mod_tsgi\\") }"}}',
-        ],
-        expected: 'Hello, mod_tsgi',
-      }),
-    },
-  },
-  {
-    name: 'apollo',
-    title: 'Apollo Server, standalone',
-    package: '@apollo/server',
-    entry: 'index.js',
-    checks: {
-      page: does.page('/', 'Apollo Server'),
-      POST: does.answer('/', 'Hello, mod_tsgi', greeting),
-    },
-  },
-];
 
 const nitroPaths: Framework['checks'] = {
   upload: does.upload('/api/upload'),
@@ -193,6 +29,9 @@ const nuxt: Framework = {
   title: 'Nuxt 4.4',
   package: 'nuxt',
   entry: '.output/server/index.mjs',
+  base: '`app.baseURL`',
+  lacksBelowBase: ['WebSocket'],
+  isBuiltForBase: true,
   checks: usual('Nuxt', { ...echo, ...nitroPaths }),
 };
 
@@ -201,8 +40,11 @@ const sveltekit: Framework = {
   title: 'SvelteKit 2, adapter-node',
   package: '@sveltejs/kit',
   entry: 'build/index.js',
-  options: 'env=ORIGIN=@ORIGIN@ env=BODY_SIZE_LIMIT=16M',
-  checks: usual('SvelteKit'),
+  base: '`paths.base`',
+  isBuiltForBase: true,
+  options: 'env=BODY_SIZE_LIMIT=16M',
+  withoutTls: 'env=ORIGIN=@ORIGIN@',
+  checks: usual('SvelteKit', { POST: does.guardedForm('/') }),
 };
 
 const astro: Framework = {
@@ -210,7 +52,9 @@ const astro: Framework = {
   title: 'Astro 5, standalone',
   package: 'astro',
   entry: 'dist/server/entry.mjs',
-  checks: usual('Astro'),
+  base: '`base`',
+  isBuiltForBase: true,
+  checks: usual('Astro', { POST: does.guardedForm('/') }),
 };
 
 const reactRouter: Framework = {
@@ -218,7 +62,25 @@ const reactRouter: Framework = {
   title: 'React Router 7, Express',
   package: 'react-router',
   entry: 'server.js',
+  base: '`basename`, and Vite’s `base`',
+  isBuiltForBase: true,
   checks: usual('React Router'),
+};
+
+/** Not the app but its development server, which writes below node_modules. */
+const vite: Framework = {
+  name: 'vite',
+  title: 'Vite 7, createServer()',
+  package: 'vite',
+  entry: 'server.js',
+  base: '`base`',
+  mode: 'development',
+  writes: true,
+  checks: {
+    page: does.both(does.page('/', 'Hello from Vite'), does.hosts('/', 'www.example.org')),
+    asset: does.assets('/'),
+    WebSocket: hotUpdate('/src/main.js'),
+  },
 };
 
 /** Those that are built first. */
@@ -236,6 +98,10 @@ const built: readonly Framework[] = [
     title: 'Next.js, standalone output',
     package: 'next',
     entry: '.next/standalone/server.js',
+    base: '`basePath`',
+    isBuiltForBase: true,
+    // A redirect after a form without JavaScript lacks Next.js' basePath.
+    belowBase: ['Header edit Location "^(?!@BASE@(?:[/?]|$))/" "@BASE@/"'],
     checks: usual('Next.js', { POST: does.both(does.form('/'), does.serverAction('/')) }),
   },
   nuxt,
@@ -245,6 +111,9 @@ const built: readonly Framework[] = [
     title: 'Nitro',
     package: 'nitropack',
     entry: '.output/server/index.mjs',
+    base: '`baseURL`',
+    lacksBelowBase: ['WebSocket'],
+    isBuiltForBase: true,
     checks: usual('Nitro', echo),
   },
   sveltekit,
@@ -284,4 +153,25 @@ const built: readonly Framework[] = [
   },
 ];
 
-export const frameworks: readonly Framework[] = [...light, ...built];
+export const frameworks: readonly Framework[] = [
+  ...light,
+  ...built,
+  vite,
+  {
+    ...vite,
+    name: 'vite-dev',
+    title: 'Vite 7, vite dev',
+    basedOn: 'vite',
+    entry: 'node_modules/vite/bin/vite.js',
+  },
+  {
+    ...vite,
+    name: 'vite-middleware',
+    title: 'Vite 7, middleware of Express',
+    basedOn: 'vite',
+    checks: usual('Vite', {
+      upload: does.uploadRaw('/upload'),
+      WebSocket: hotUpdate('/src/main.js'),
+    }),
+  },
+];

@@ -7,8 +7,17 @@ import { expect } from 'chai';
 import { raw } from '../harness/client.ts';
 import { freePort, Httpd } from '../harness/httpd.ts';
 import { fdsOf } from '../harness/processes.ts';
+import { makeCertificate, tlsHost, tlsModules } from '../harness/tls.ts';
 import { waitFor } from '../harness/wait.ts';
-import { configurationOf, type Framework, type Served } from './framework.ts';
+import {
+  baseOf,
+  configurationOf,
+  type Check,
+  type Framework,
+  type Served,
+  type Way,
+} from './framework.ts';
+import type { Column } from './report.ts';
 
 const START_MS = 60_000;
 /** Of a log that is shown. */
@@ -16,11 +25,14 @@ const MOST_LINES = 12;
 
 export interface Host {
   readonly served: Served;
-  /** What only this host can be asked for, by the name of its column. */
-  readonly checks: Readonly<Record<string, () => Promise<void>>>;
+  /** What only this host can be asked for. */
+  readonly checks: readonly (readonly [Column, Check])[];
   /** @throws Error for a process that stays behind, or a line in Apache's log that is a warning. */
   stop(): Promise<void>;
 }
+
+/** Makes the app reachable in one of the ways. @throws Error that says why it is not. */
+export type Serve = (framework: Framework, dir: string, node: string, way: Way) => Promise<Host>;
 
 /** Inodes of all TCP sockets that listen, of either family. */
 function listeningInodes(): Set<string> {
@@ -33,17 +45,17 @@ function listeningInodes(): Set<string> {
 
 class ApacheHost implements Host {
   readonly served: Served;
-  readonly checks = {
-    'no port': () => this.#bindsNoPort(),
-    reload: () => this.#reloads(),
-  };
+  readonly checks = [
+    ['no port', () => this.#bindsNoPort()],
+    ['reload', () => this.#reloads()],
+  ] as const;
   readonly #httpd: Httpd;
   readonly #framework: Framework;
 
-  constructor(httpd: Httpd, framework: Framework, dir: string) {
+  constructor(httpd: Httpd, framework: Framework, served: Served) {
     this.#httpd = httpd;
     this.#framework = framework;
-    this.served = { port: httpd.port, dir };
+    this.served = served;
   }
 
   /** By their parent: some apps give themselves another title. */
@@ -56,7 +68,7 @@ class ApacheHost implements Host {
   }
 
   async #status(): Promise<number> {
-    return (await this.#httpd.ask(this.#framework.probe ?? '/')).status;
+    return (await this.#httpd.ask(this.served.base + (this.#framework.probe ?? '/'))).status;
   }
 
   /** @throws Error with what the log says if the app cannot be loaded. */
@@ -100,17 +112,21 @@ class ApacheHost implements Host {
 }
 
 /** Starts Apache with the two lines of configuration for the app. */
-export async function serveByApache(
-  framework: Framework,
-  dir: string,
-  node: string,
-): Promise<Host> {
-  const config = configurationOf(framework, dir, 'http://127.0.0.1:@PORT@');
-  const httpd = await Httpd.prepare({ config: '', node });
-  // An app that asks itself does so at PORT, by default 80, where sites usually are.
-  httpd.configure(config.replace(/$/m, ' startup-timeout=60s env=PORT=@PORT@'));
+export const serveByApache: Serve = async (framework, dir, node, way) => {
+  const isSecure = way === 'https' || way === 'h2';
+  const httpd = await Httpd.prepare({ config: '', node, modules: isSecure ? tlsModules : [] });
+  const port = isSecure ? await freePort() : httpd.port;
+  const origin = `${isSecure ? 'https' : 'http'}://127.0.0.1:${port}`;
+  const base = baseOf(way);
+  const config = configurationOf(framework, dir, origin, base);
+  const protocols = `Protocols ${way === 'h2' ? 'h2 ' : ''}http/1.1\n`;
+  httpd.configure(
+    config.replace(/$/m, ' startup-timeout=60s') +
+      (isSecure ? protocols + tlsHost(port) : ''),
+  );
+  const ca = isSecure ? makeCertificate(httpd) : undefined;
   if (framework.says) httpd.log.allow(framework.says);
-  const host = new ApacheHost(httpd, framework, dir);
+  const host = new ApacheHost(httpd, framework, { way, origin, ca, base, dir });
   try {
     await httpd.start();
     await host.expectToServe();
@@ -119,12 +135,14 @@ export async function serveByApache(
     throw error;
   }
   return host;
-}
+};
 
 /** Runs `node entry`, with a port in its environment. */
-export async function serveAlone(framework: Framework, dir: string, node: string): Promise<Host> {
+export const serveAlone: Serve = async (framework, dir, node, way) => {
   const port = await freePort();
-  const configuration = configurationOf(framework, dir, `http://127.0.0.1:${port}`);
+  const origin = `http://127.0.0.1:${port}`;
+  const base = baseOf(way);
+  const configuration = configurationOf(framework, dir, origin, base);
   const variables = [...configuration.matchAll(/\benv=(\w+)=(\S+)/g)];
   const [, args = ''] = /\bscript-args=(\S+)/.exec(configuration) ?? [];
   const child = spawn(node, [join(dir, framework.entry), ...(args === '' ? [] : [args])], {
@@ -153,5 +171,5 @@ export async function serveAlone(framework: Framework, dir: string, node: string
     await stop();
     throw error;
   }
-  return { served: { port, dir }, checks: {}, stop };
-}
+  return { served: { way, origin, base, dir }, checks: [], stop };
+};

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { configurationOf, pinnedBy } from '../frameworks/framework.ts';
 import { frameworks } from '../frameworks/frameworks.ts';
-import { beginningOf } from '../frameworks/report.ts';
+import { baseRowOf, beginningOf } from '../frameworks/report.ts';
 import { root } from '../harness/place.ts';
 
 const page = readFileSync(join(root, 'docs/frameworks.md'), 'utf8');
@@ -21,6 +21,12 @@ describe('docs/frameworks.md', () => {
     const rows = page.split('\n').filter((line) => /^\| .* \| \d+\.\d+\.\d+.* \|$/.test(line));
     expect(rows).to.have.length(frameworks.length);
     expect(rows.filter((row) => row.includes(' NO '))).to.deep.equal([]);
+  });
+
+  it('says how each gets a base path of its own', () => {
+    expect(frameworks.map(baseRowOf).filter((row) => !page.includes(`\n${row}\n`))).to.deep.equal(
+      [],
+    );
   });
 
   it('shows the configuration with which each is tested', () => {

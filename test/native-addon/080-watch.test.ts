@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { LineSplitter } from '../../src/ipc/lines.ts';
@@ -15,17 +17,25 @@ describe('watch thread', () => {
     await worker.stop();
   });
 
-  async function start(hardKillMs: number, detached = true): Promise<Duplex> {
+  /** @param apache the pid of what counts as Apache's parent; 0: nobody knows it */
+  async function start(hardKillMs: number, detached = true, apache = 0): Promise<Duplex> {
     worker = await TestWorker.start({ stdio, detached, channel: { idle: true } });
-    await worker.run(({ native, kept }, ms) => {
-      kept['lines'] = [];
-      kept['watch'] = new native.Watch({
-        fd: 5,
-        hardKillMs: ms,
-        onLine: (line) => (kept['lines'] as string[]).push(line),
-        onEof: () => (kept['lines'] as string[]).push('<EOF>'),
-      });
-    }, hardKillMs);
+    await worker.run(
+      ({ native, kept }, ms, pid) => {
+        kept['lines'] = [];
+        kept['watch'] = new native.Watch({
+          fd: 5,
+          apache: pid,
+          orphanKillMs: 60_000,
+          abandonKillMs: ms,
+          onLine: (line) => (kept['lines'] as string[]).push(line),
+          onEof: () => (kept['lines'] as string[]).push('<EOF>'),
+          onApacheEnd: () => (kept['lines'] as string[]).push('<Apache>'),
+        });
+      },
+      hardKillMs,
+      apache,
+    );
     return worker.control;
   }
 
@@ -50,7 +60,35 @@ describe('watch thread', () => {
   it('tells the end of the stream', async () => {
     const control = await start(60_000);
     control.end();
+    await waitFor(async () => (await lines()).includes('<Apache>'));
+    expect(await lines()).to.deep.equal(['<Apache>']); // nobody knows whether it lives
+  });
+
+  it('tells the end of the stream, and that of Apache after it', async () => {
+    const apache = spawn('sleep', ['60'], { stdio: 'ignore' });
+    const ended = once(apache, 'exit');
+    const control = await start(300, true, apache.pid);
+    await worker.run(() => {
+      setInterval(() => undefined, 1000);
+    });
+    control.end();
     await waitFor(async () => (await lines()).includes('<EOF>'));
+    expect(await lines()).to.deep.equal(['<EOF>']);
+    apache.kill();
+    await ended;
+    expect(await worker.waitForExit()).to.equal('SIGKILL');
+  });
+
+  it('knows of an Apache that has gone before the supervisor', async () => {
+    const apache = spawn('sleep', ['60'], { stdio: 'ignore' });
+    const ended = once(apache, 'exit');
+    const control = await start(60_000, true, apache.pid);
+    apache.kill();
+    await ended;
+    expect(await lines()).to.deep.equal([]); // the supervisor says what to do
+    control.end();
+    await waitFor(async () => (await lines()).length > 0);
+    expect(await lines()).to.deep.equal(['<Apache>']);
   });
 
   it('does not keep the loop alive', async () => {
@@ -161,7 +199,9 @@ describe('watch thread', () => {
     worker = await TestWorker.start({ channel: { idle: true } });
     const code = await worker.run(({ native }) => {
       try {
-        return new native.Watch({ fd: 5, hardKillMs: -1, onLine: () => 0, onEof: () => 0 });
+        const [onLine, onEof, onApacheEnd] = [() => 0, () => 0, () => 0];
+        const times = { orphanKillMs: 0, abandonKillMs: -1 };
+        return new native.Watch({ fd: 5, apache: 0, ...times, onLine, onEof, onApacheEnd });
       } catch (error) {
         return (error as NodeJS.ErrnoException).code;
       }

@@ -46,7 +46,8 @@ describe('worker_threads', () => {
             },
           });
           channel.start();
-          new native.Watch({ fd: 5, hardKillMs: 1000, onLine() {}, onEof() {} });
+          const times = { orphanKillMs: 1000, abandonKillMs: 1000 };
+          new native.Watch({ fd: 5, apache: 0, ...times, onLine() {}, onEof() {}, onApacheEnd() {} });
           native.watchReadable(5, () => {});
           parentPort.postMessage('ready');`;
         const thread = new Worker(code, { eval: true });

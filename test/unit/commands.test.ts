@@ -36,6 +36,7 @@ describe('parseCommand', () => {
       evictionTimeoutMs: 15_000,
       deadlockTimeoutMs: 60_000,
       isReloading: false,
+      port: 80,
       ready: 'listen',
       reload: 'rolling',
       watch: [],
@@ -66,6 +67,7 @@ describe('parseCommand', () => {
       'display-name=a %{GROUP}',
       'umask=0022',
       'script-reloading=on',
+      'port=8080',
       'listen=port:3000',
       'ready=message',
       'reload=all',
@@ -99,6 +101,7 @@ describe('parseCommand', () => {
         memory: 1024 ** 4,
         cpuMs: 1000,
       },
+      port: 8080,
       listenPort: 3000,
       ready: 'message',
       reload: 'all',
@@ -116,6 +119,12 @@ describe('parseCommand', () => {
     expect(groupOf('listen=first')).not.to.have.property('listenPort');
     for (const value of ['port:', 'port:x', 'second']) {
       expect(() => groupOf(`listen=${value}`)).to.throw(/TSGI0502: .*expected first or port:N/);
+    }
+  });
+
+  it('refuses a port that is none', () => {
+    for (const value of ['0', '65536', 'x']) {
+      expect(() => groupOf(`port=${value}`)).to.throw(/TSGI0502: .*expected 1 to 65535/);
     }
   });
 

@@ -46,6 +46,7 @@ describe('the hook on listen()', () => {
         return bind(address);
       },
       anyPort: 8080,
+      apachePort: 8081,
     });
   });
   after(() => {
@@ -214,6 +215,15 @@ describe('the hook on listen()', () => {
     const server = await listening(80);
     expect(server.address()).to.have.property('port', 80);
     expect(wherever).to.deep.equal(['*:80', 'denied *:80']);
+  });
+
+  it('lets a server think that it listens where its port is taken by Apache', async () => {
+    isWanted = false;
+    bind = () => -98;
+    const server = await listening(8081, '127.0.0.1');
+    expect(server.address()).to.have.property('port', 8081);
+    expect(wherever).to.deep.equal(['127.0.0.1:8081', 'denied 127.0.0.1:8081']);
+    expect(shared).to.deep.equal([['127.0.0.1', 8081, false]]);
   });
 
   it('binds nothing for a server beside the one that is adopted', async () => {

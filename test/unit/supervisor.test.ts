@@ -33,6 +33,7 @@ const options: GroupOptions = {
   deadlockTimeoutMs: 0,
   shutdownTimeoutMs: 1,
   isReloading: false,
+  port: 80,
   ready: 'listen',
   reload: 'rolling',
   watch: [],
@@ -68,7 +69,14 @@ describe('the environment of workers', () => {
   });
 
   it('tells the app where it is, and leaves PORT to the app', () => {
-    const worker = workerEnvironment({ PORT: '3000', TSGI_HOSTED: 'no' }, 'shop', 'shop|/', 2, []);
+    const worker = workerEnvironment(
+      { PORT: '3000', TSGI_HOSTED: 'no' },
+      'shop',
+      'shop|/',
+      2,
+      [],
+      80,
+    );
     expect(worker).to.deep.equal({
       PORT: '3000',
       NODE_ENV: 'production',
@@ -81,14 +89,13 @@ describe('the environment of workers', () => {
 
   it('is that of production, unless something else is said', () => {
     const of = (shared: Record<string, string>): unknown =>
-      workerEnvironment(shared, 'g', 'a', 0, [])['NODE_ENV'];
+      workerEnvironment(shared, 'g', 'a', 0, [], 80)['NODE_ENV'];
     expect(of({})).to.equal('production');
     expect(of({ NODE_ENV: 'test' })).to.equal('test');
     expect(of({ NODE_ENV: '' })).to.equal('');
   });
 
-  it('has a port that an app can insist on: the one of listen=, else 80', () => {
-    expect(workerEnvironment({}, 'g', 'a', 0, [])).to.have.property('PORT', '80');
+  it('has a port that an app can insist on', () => {
     expect(workerEnvironment({}, 'g', 'a', 0, [], 3000)).to.have.property('PORT', '3000');
     expect(workerEnvironment({ PORT: '5' }, 'g', 'a', 0, [], 3000)).to.have.property('PORT', '5');
   });
@@ -99,12 +106,12 @@ describe('the environment of workers', () => {
       [{ NODE_OPTIONS: '--loader=x' }, []],
       [{}, ['-r', 'tsx/cjs']],
     ] as const) {
-      expect(workerEnvironment(shared, 'g', 'a', 0, nodeArgs)).to.have.property(
+      expect(workerEnvironment(shared, 'g', 'a', 0, nodeArgs, 80)).to.have.property(
         'TSX_DISABLE_CACHE',
         '1',
       );
     }
-    expect(workerEnvironment({}, 'g', 'a', 0, ['--important'])).not.to.have.property(
+    expect(workerEnvironment({}, 'g', 'a', 0, ['--important'], 80)).not.to.have.property(
       'TSX_DISABLE_CACHE',
     );
   });

@@ -2,19 +2,23 @@ import { createHash } from 'node:crypto';
 import { node } from '@elysiajs/node';
 import { Elysia, sse } from 'elysia';
 
+/** Where it is mounted, if not at the root. */
+const base = process.env.BASE_PATH ?? '';
+
 /** Streams that wait for /release. */
 const waiting = new Set();
 
 const page = `<!doctype html>
-<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="${base}/style.css">
 <h1>Hello from Elysia</h1>
-<form method="post" action="/post"><input name="name"></form>`;
+<form method="post" action="${base}/post"><input name="name"></form>`;
 
 const style = 'body { font-family: sans-serif; }\n';
 
-new Elysia({ adapter: node() })
+new Elysia({ adapter: node(), prefix: base })
   .get('/', () => new Response(page, { headers: { 'Content-Type': 'text/html; charset=utf-8' } }))
   .get('/style.css', () => new Response(style, { headers: { 'Content-Type': 'text/css' } }))
+  .get('/old', () => new Response(null, { status: 302, headers: { Location: `${base}/` } }))
   .post('/post', ({ body, set }) => {
     set.status = 201;
     return `Hello, ${body.name}`;

@@ -49,7 +49,12 @@ const schema = createSchema({
   },
 });
 
-const yoga = createYoga({ schema, graphiql: { subscriptionsProtocol: 'WS' } });
+const yoga = createYoga({
+  schema,
+  // Where it is mounted, if not at the root.
+  graphqlEndpoint: `${process.env.BASE_PATH ?? ''}/graphql`,
+  graphiql: { subscriptionsProtocol: 'WS' },
+});
 const server = createServer(yoga);
 useServer({ schema }, new WebSocketServer({ server, path: yoga.graphqlEndpoint }));
 

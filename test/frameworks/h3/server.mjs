@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { plugin as ws } from 'crossws/server';
-import { createEventStream, defineWebSocketHandler, H3, html, serve, serveStatic } from 'h3';
+import {
+  createEventStream,
+  defineWebSocketHandler,
+  H3,
+  html,
+  redirect,
+  serve,
+  serveStatic,
+} from 'h3';
+
+/** Where it is mounted, if not at the root. */
+const base = process.env.BASE_PATH ?? '';
 
 const app = new H3();
 
@@ -12,13 +23,13 @@ app.get(
   '/',
   () =>
     html`<!doctype html>
-      <link rel="stylesheet" href="/style.css" />
+      <link rel="stylesheet" href="${base}/style.css" />
       <h1>Hello from h3</h1>
-      <form method="post" action="/post"><input name="name" /></form>`,
+      <form method="post" action="${base}/post"><input name="name" /></form>`,
 );
 
 app.get('/style.css', (event) => {
-  const file = (id) => new URL(`public${id}`, import.meta.url);
+  const file = (id) => new URL(`public${id.slice(base.length)}`, import.meta.url);
   return serveStatic(event, {
     getContents: (id) => readFile(file(id)),
     getMeta: async (id) => {
@@ -27,6 +38,8 @@ app.get('/style.css', (event) => {
     },
   });
 });
+
+app.get('/old', () => redirect(`${base}/`));
 
 app.post('/post', async (event) => {
   const form = await event.req.formData();
@@ -63,4 +76,7 @@ app.get(
   }),
 );
 
-serve(app, { port: Number(process.env.PORT ?? 3000), plugins: [ws({})] });
+serve(base === '' ? app : new H3().mount(base, app), {
+  port: Number(process.env.PORT ?? 3000),
+  plugins: [ws({})],
+});

@@ -6,17 +6,21 @@ const { PassThrough } = require('node:stream');
 const Hapi = require('@hapi/hapi');
 const Inert = require('@hapi/inert');
 
+/** Where it is mounted, if not at the root. */
+const base = process.env.BASE_PATH ?? '';
+
 /** Streams that wait for /release. */
 const waiting = new Set();
 
 const page = `<!doctype html>
-<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="${base}/style.css">
 <h1>Hello from hapi</h1>
-<form method="post" action="/post"><input name="name"></form>`;
+<form method="post" action="${base}/post"><input name="name"></form>`;
 
 const routes = [
   { method: 'GET', path: '/', handler: () => page },
   { method: 'GET', path: '/style.css', handler: { file: 'style.css' } },
+  { method: 'GET', path: '/old', handler: (request, h) => h.redirect(`${base}/`) },
   {
     method: 'POST',
     path: '/post',
@@ -55,10 +59,12 @@ const init = async () => {
   const server = Hapi.server({
     port: process.env.PORT || 3000,
     host: 'localhost',
+    router: { stripTrailingSlash: true },
     routes: { files: { relativeTo: path.join(__dirname, 'public') } },
   });
   await server.register(Inert);
-  server.route(routes);
+  const site = { name: 'site', register: (below) => below.route(routes) };
+  await server.register(site, base === '' ? {} : { routes: { prefix: base } });
   await server.start();
   console.log('Server running on %s', server.info.uri);
 };

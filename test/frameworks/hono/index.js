@@ -5,17 +5,21 @@ import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { WebSocketServer } from 'ws';
 
-const app = new Hono();
+/** Where it is mounted, if not at the root. */
+const base = process.env.BASE_PATH ?? '';
+const app = new Hono({ strict: false }).basePath(base);
 
 /** Streams that wait for /release. */
 const waiting = new Set();
 
 app.get('/', (c) =>
   c.html(`<!doctype html>
-<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="${base}/style.css">
 <h1>Hello from Hono</h1>
-<form method="post" action="/post"><input name="name"></form>`),
+<form method="post" action="${base}/post"><input name="name"></form>`),
 );
+
+app.get('/old', (c) => c.redirect(`${base}/`));
 
 app.post('/post', async (c) => {
   const { name } = await c.req.parseBody();
@@ -51,7 +55,10 @@ app.get(
   })),
 );
 
-app.use('*', serveStatic({ root: './public' }));
+app.use(
+  '*',
+  serveStatic({ root: './public', rewriteRequestPath: (path) => path.slice(base.length) }),
+);
 
 serve({
   fetch: app.fetch,

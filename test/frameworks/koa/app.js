@@ -5,11 +5,13 @@ const multer = require('@koa/multer');
 const { Router } = require('@koa/router');
 const Koa = require('koa');
 const bodyParser = require('koa-bodyparser');
+const mount = require('koa-mount');
 const serve = require('koa-static');
 const { WebSocketServer } = require('ws');
 
 const app = new Koa();
-const router = new Router();
+const base = process.env.BASE_PATH ?? '';
+const router = new Router({ prefix: base });
 const upload = multer();
 
 /** Streams that wait for /release. */
@@ -17,9 +19,20 @@ const waiting = new Set();
 
 router.get('/', (ctx) => {
   ctx.body = `<!doctype html>
-<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="${base}/style.css">
 <h1>Hello from Koa</h1>
-<form method="post" action="/post"><input name="name"></form>`;
+<form method="post" action="${base}/post"><input name="name"></form>`;
+});
+
+router.get('/old', (ctx) => {
+  ctx.redirect(`${base}/`);
+});
+
+router.get('/visits', (ctx) => {
+  const visits = Number(ctx.cookies.get('visits') ?? 0) + 1;
+  // Koa sends it under TLS only, and throws else.
+  if (ctx.secure) ctx.cookies.set('visits', String(visits), { secure: true });
+  ctx.body = `visits: ${visits}`;
 });
 
 router.post('/post', (ctx) => {
@@ -45,13 +58,13 @@ router.get('/release', (ctx) => {
   ctx.body = 'released';
 });
 
-app.use(serve(path.join(__dirname, 'public')));
+app.use(mount(base || '/', serve(path.join(__dirname, 'public'))));
 app.use(bodyParser());
 app.use(router.routes());
 app.use(router.allowedMethods());
 
 const server = app.listen(process.env.PORT || 3000);
 
-new WebSocketServer({ server, path: '/ws' }).on('connection', (socket) => {
+new WebSocketServer({ server, path: `${base}/ws` }).on('connection', (socket) => {
   socket.on('message', (data, binary) => socket.send(data, { binary }));
 });

@@ -4,10 +4,13 @@ import { createReadStream } from 'node:fs';
 import http from 'node:http';
 import { text } from 'node:stream/consumers';
 
+/** Where it is mounted, if not at the root. */
+const base = process.env.BASE_PATH ?? '';
+
 const page = `<!doctype html>
-<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="${base}/style.css">
 <h1>Hello from node:http</h1>
-<form method="post" action="/post"><input name="name"></form>`;
+<form method="post" action="${base}/post"><input name="name"></form>`;
 
 /** Streams that wait for /release. */
 const waiting = new Set();
@@ -29,6 +32,9 @@ const routes = {
   'GET /style.css': (req, res) => {
     res.setHeader('Content-Type', 'text/css');
     createReadStream(new URL('public/style.css', import.meta.url)).pipe(res);
+  },
+  'GET /old': (req, res) => {
+    res.writeHead(302, { Location: `${base}/` }).end();
   },
   'POST /post': async (req, res) => {
     const form = new URLSearchParams(await text(req));
@@ -53,7 +59,8 @@ const routes = {
 
 const server = http.createServer((req, res) => {
   const { pathname } = new URL(req.url, 'http://localhost');
-  const route = routes[`${req.method} ${pathname}`];
+  const isBelow = pathname.startsWith(`${base}/`);
+  const route = isBelow && routes[`${req.method} ${pathname.slice(base.length)}`];
   if (route) route(req, res);
   else res.writeHead(404).end();
 });

@@ -5,17 +5,24 @@ const polka = require('polka');
 const sirv = require('sirv');
 const { WebSocketServer } = require('ws');
 
+/** Where it is mounted, if not at the root. */
+const base = process.env.BASE_PATH ?? '';
+
 /** Streams that wait for /release. */
 const waiting = new Set();
 
-const app = polka()
+const site = polka()
   .use(sirv(path.join(__dirname, 'public')))
   .get('/', (req, res) => {
     res.setHeader('Content-Type', 'text/html');
     res.end(`<!doctype html>
-<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="${base}/style.css">
 <h1>Hello from polka</h1>
-<form method="post" action="/post"><input name="name"></form>`);
+<form method="post" action="${base}/post"><input name="name"></form>`);
+  })
+  .get('/old', (req, res) => {
+    res.writeHead(302, { Location: `${base}/` });
+    res.end();
   })
   .post('/post', async (req, res) => {
     const form = new URLSearchParams(await text(req));
@@ -36,12 +43,16 @@ const app = polka()
     for (const go of waiting) go();
     waiting.clear();
     res.end('released');
-  })
-  .listen(process.env.PORT || 3000, (error) => {
-    if (error) throw error;
-    console.log('> Running');
   });
 
-new WebSocketServer({ server: app.server, path: '/ws' }).on('connection', (socket) => {
+const app = (base === '' ? site : polka().use(base, site)).listen(
+  process.env.PORT || 3000,
+  (error) => {
+    if (error) throw error;
+    console.log('> Running');
+  },
+);
+
+new WebSocketServer({ server: app.server, path: `${base}/ws` }).on('connection', (socket) => {
   socket.on('message', (data, binary) => socket.send(data, { binary }));
 });

@@ -1,1 +1,5 @@
-export default { ssr: true };
+export default {
+  ssr: true,
+  // Where it is mounted, if not at the root.
+  basename: process.env.BASE_PATH ?? '/',
+};

@@ -5,12 +5,14 @@ const { Server } = require('socket.io');
 
 const app = express();
 const server = createServer(app);
-const io = new Server(server);
+/** Where it is mounted, if not at the root. */
+const base = process.env.BASE_PATH ?? '';
+const io = new Server(server, { path: `${base}/socket.io/` });
 
-app.get('/', (req, res) => {
+app.get(base || '/', (req, res) => {
   res.send(`<!doctype html>
 <h1>Hello from socket.io</h1>
-<script src="/socket.io/socket.io.js"></script>`);
+<script src="${base}/socket.io/socket.io.js"></script>`);
 });
 
 io.on('connection', (socket) => {

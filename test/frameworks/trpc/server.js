@@ -40,6 +40,8 @@ const router = t.router({
   }),
 });
 
-const server = createServer(createHTTPHandler({ router }));
+/** Where it is mounted, if not at the root. */
+const basePath = `${process.env.BASE_PATH ?? ''}/`;
+const server = createServer(createHTTPHandler({ router, basePath }));
 applyWSSHandler({ wss: new WebSocketServer({ server }), router });
 server.listen(process.env.PORT ?? 3000);

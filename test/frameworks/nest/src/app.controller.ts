@@ -1,5 +1,6 @@
-import { Body, Controller, Get, Header, Post, Sse } from '@nestjs/common';
+import { Body, Controller, Get, Header, Post, Redirect, Sse } from '@nestjs/common';
 import { concat, map, of, take, type Observable } from 'rxjs';
+import { base } from './base.js';
 import { GreeterService } from './greeter.service.js';
 import { StreamsService } from './streams.service.js';
 
@@ -14,10 +15,14 @@ export class AppController {
   @Header('Content-Type', 'text/html; charset=utf-8')
   page(): string {
     return `<!doctype html>
-<link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="${base}/style.css">
 <h1>Hello from NestJS</h1>
-<form method="post" action="/post"><input name="name"></form>`;
+<form method="post" action="${base}/post"><input name="name"></form>`;
   }
+
+  @Get('old')
+  @Redirect(`${base}/`)
+  old(): void {}
 
   @Post('post')
   post(@Body() { name }: { name: string }): string {

@@ -10,7 +10,7 @@ export default function Page() {
   return (
     <main>
       <h1>Hello from Next.js</h1>
-      <a href="/robots.txt">robots</a>
+      <a href={`${process.env.BASE_PATH ?? ''}/robots.txt`}>robots</a>
       <Counter />
       <form action={greet}>
         <input name="name" />

@@ -1,4 +1,4 @@
-import { Form } from 'react-router';
+import { Form, useHref } from 'react-router';
 
 export async function action({ request }) {
   const form = await request.formData();
@@ -9,7 +9,7 @@ export default function Home({ actionData }) {
   return (
     <main>
       <h1>Hello from React Router</h1>
-      <a href="/robots.txt">robots</a>
+      <a href={useHref('/robots.txt')}>robots</a>
       <Form method="post">
         <input name="name" />
       </Form>

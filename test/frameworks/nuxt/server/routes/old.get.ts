@@ -1,0 +1,3 @@
+export default defineEventHandler((event) => {
+  return sendRedirect(event, useRuntimeConfig(event).app.baseURL);
+});

@@ -1,0 +1,3 @@
+export function count({ target }) {
+  target.textContent = String(Number(target.textContent) + 1);
+}
