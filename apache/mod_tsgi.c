@@ -6,6 +6,7 @@
 #include "tsgi_config.h"
 #include "tsgi_generation.h"
 #include "tsgi_handler.h"
+#include "tsgi_network.h"
 #include "tsgi_port.h"
 #include "tsgi_record.h"
 #include "tsgi_relay.h"
@@ -13,6 +14,7 @@
 
 #include "ap_mpm.h"
 #include "http_connection.h"
+#include "http_core.h"
 #include "http_protocol.h"
 #include "http_request.h"
 #include "http_ssl.h"
@@ -41,6 +43,8 @@ static void register_hooks(apr_pool_t *p)
     tsgi_record_register();
     tsgi_trailers_register();
     ap_hook_pre_connection(tsgi_record_connection, NULL, NULL, APR_HOOK_MIDDLE);
+    /* Who knows more of a connection goes first; httpd's own is the very last. */
+    ap_hook_insert_network_bucket(tsgi_network_insert, NULL, NULL, APR_HOOK_LAST);
     ap_hook_pre_read_request(tsgi_record_begin, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(tsgi_record_compare, NULL, NULL, APR_HOOK_REALLY_FIRST);
 

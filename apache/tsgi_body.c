@@ -7,13 +7,14 @@
 
 #include <string.h>
 
-/* What one call of the input filters is asked for. */
-#define READ_SIZE (64 * 1024)
+/* Most bytes of a piece that is not kept, which is what the input filters are asked for. */
+#define READ_SIZE (128 * 1024)
 
 void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *request)
 {
     memset(body, 0, sizeof(*body));
     body->r = r;
+    body->network = tsgi_network_of(r->connection);
     body->is_kept = 1;
     body->state = (request->flags & TSGI_R_BODY) == 0     ? TSGI_BODY_ENDED
                   : (request->flags & TSGI_R_EXPECT) != 0 ? TSGI_BODY_HELD
@@ -39,9 +40,11 @@ static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
         body->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
         body->more = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     }
+    tsgi_network_read_at_once(body->network, size);
     const apr_status_t rv =
         ap_get_brigade(r->input_filters, body->more, AP_MODE_READBYTES, APR_NONBLOCK_READ,
                        (apr_off_t)size);
+    tsgi_network_read_at_once(body->network, 0);
     if (APR_STATUS_IS_EOF(rv) && body->is_tunnel) {
         body->state = TSGI_BODY_ENDED;
         return TSGI_PIECE_BLOCKED;
@@ -56,9 +59,9 @@ static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
 
 /*
  * Makes the brigade outlive the next call of the filters (mod_ssl lends its buffer), as long as it is
- * less than a piece. @return 1 if more may be read.
+ * less than a piece. @return how much more may be read.
  */
-static int wants_more(tsgi_body_t *body)
+static apr_size_t room_for_more(tsgi_body_t *body)
 {
     apr_size_t length = 0;
     int parts = 0;
@@ -73,19 +76,21 @@ static int wants_more(tsgi_body_t *body)
             return 0;
         }
     }
-    return 1;
+    return READ_SIZE - length;
 }
 
 /*
- * Reads a piece, or what the client has sent of one. httpd reads 8000 bytes at a time; a frame, and a
- * wake-up of the worker, for each of them would cost twice what sending them together does
- * (npm run bench -- upload). A tunnel waits for nothing.
+ * Reads a piece, or what the client has sent of one. A frame, and a wake-up of the worker, for each of
+ * the reads would cost more than what sending them together does (npm run bench -- upload). A tunnel
+ * waits for nothing.
  */
 static tsgi_piece_t read_piece(tsgi_body_t *body)
 {
-    tsgi_piece_t piece = read_brigade(body, READ_SIZE);
-    while (piece == TSGI_PIECE_DATA && !body->is_tunnel && wants_more(body)) {
-        piece = read_brigade(body, READ_SIZE);
+    apr_size_t room = READ_SIZE;
+    tsgi_piece_t piece = TSGI_PIECE_DATA;
+    while (piece == TSGI_PIECE_DATA && room > 0) {
+        piece = read_brigade(body, room);
+        room = body->is_tunnel || piece != TSGI_PIECE_DATA ? 0 : room_for_more(body);
     }
     const int is_any = body->bb != NULL && !APR_BRIGADE_EMPTY(body->bb);
     return piece == TSGI_PIECE_BLOCKED && is_any ? TSGI_PIECE_DATA : piece;
@@ -135,7 +140,7 @@ static tsgi_piece_t gather(tsgi_body_t *body, struct iovec *parts, int *nparts,
                 return fail(body, rv);
             }
         }
-        if (*length > 0 && *length + n > 2 * READ_SIZE) {
+        if (*length > 0 && *length + n > READ_SIZE) {
             break;
         }
         apr_bucket *next = APR_BUCKET_NEXT(bucket);

@@ -11,12 +11,13 @@
 #define TSGI_BODY_H
 
 #include "tsgi_module.h"
+#include "tsgi_network.h"
 #include "tsgi_request.h"
 
 #include <sys/uio.h>
 
 #define TSGI_REPLAY_SIZE (64 * 1024)
-/** Most parts that a piece consists of: httpd reads 8000 bytes at a time into 64 KiB. */
+/** Most parts that a piece consists of: where other filters or HTTP/2 give it, they are small. */
 #define TSGI_PIECE_PARTS 16
 
 typedef enum {
@@ -27,6 +28,7 @@ typedef enum {
 
 typedef struct {
     request_rec *r;
+    tsgi_network_t *network; /**< may be NULL */
     apr_bucket_brigade *bb;
     apr_bucket_brigade *more; /**< what one call of the filters gave; empty otherwise */
     tsgi_body_state_t state;

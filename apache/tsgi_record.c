@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_record.h"
+#include "tsgi_client_conn.h"
 #include "tsgi_config.h"
 
 #include "apr_strings.h"
@@ -24,7 +25,7 @@ typedef enum {
     PART_UNKNOWN /* a head that cannot be kept */
 } part_t;
 
-typedef struct {
+typedef struct tsgi_record {
     part_t part;
     char *lines; /* the header lines so far, each with its line end */
     apr_size_t length, size;
@@ -38,7 +39,8 @@ typedef struct {
 
 static record_t *record_of(const conn_rec *c)
 {
-    return ap_get_module_config(c->conn_config, &tsgi_module);
+    const tsgi_client_conn_t *conn = tsgi_client_conn_of(c);
+    return conn != NULL ? conn->record : NULL;
 }
 
 /* A header as it came. */
@@ -156,9 +158,10 @@ int tsgi_record_connection(conn_rec *c, void *csd)
 {
     const tsgi_global_conf_t *global = tsgi_config_global(c->base_server->process->pconf);
     if (c->master == NULL && global->groups->nelts > 0) {
-        record_t *record = apr_pcalloc(c->pool, sizeof(*record));
-        ap_set_module_config(c->conn_config, &tsgi_module, record);
-        (void)ap_add_input_filter(FILTER_NAME, record, NULL, c);
+        tsgi_client_conn_t *conn = apr_pcalloc(c->pool, sizeof(*conn));
+        conn->record = apr_pcalloc(c->pool, sizeof(*conn->record));
+        ap_set_module_config(c->conn_config, &tsgi_module, conn);
+        (void)ap_add_input_filter(FILTER_NAME, conn->record, NULL, c);
     }
     return OK;
 }

@@ -187,11 +187,19 @@ const uwsgi: Apache = {
   config: () => 'ProxyPass / unix:@BACKEND@|uwsgi://localhost/ retry=0\n',
   backend: startUwsgi,
 };
+/** A file that mod_include serves takes POST as well: httpd reads the body and throws it away. */
+const discarding: Apache = {
+  modules: ['include'],
+  files: { upload: 'thrown away' },
+  config: () =>
+    '<Directory @ROOT@/htdocs>\nOptions +Includes\nSetOutputFilter INCLUDES\nForceType text/plain\n</Directory>\n',
+};
 const STATIC = WITHOUT_EVENTS.filter((load) => load !== 'upload');
 
 /** In the order of the rounds. */
 export const contenders: readonly Contender[] = [
   byApache('static', 'Apache, static file', STATIC, staticFile),
+  byApache('discard', 'Apache alone, throws uploads away', ['upload'], discarding),
   overTcp,
   byApache('proxy-unix', 'mod_proxy_http → node, unix', EVERY, overUnix('server.js')),
   byApache('proxy-uwsgi', 'mod_proxy_uwsgi → uWSGI (Python)', PYTHON, uwsgi, ['uwsgi']),

@@ -1,6 +1,6 @@
 // Configures and builds everything native:
 //
-//   node scripts/native.mjs [release|asan|fuzz [<target of CMake>]]
+//   node scripts/native.mjs [release|asan|tsan|fuzz [<target of CMake>]]
 //
 // The release variant goes to dist/, the others stay below build/<variant>. cmake-js drives
 // CMake in a checkout; an installed package has no cmake-js, so plain cmake does it there.
@@ -20,6 +20,12 @@ const variants = {
     TSGI_DIST: join(root, 'build/asan/dist'),
     TSGI_SANITIZE: 'address,undefined',
     TSGI_FUZZ: 'OFF',
+  },
+  tsan: {
+    TSGI_DIST: join(root, 'build/tsan/dist'),
+    TSGI_SANITIZE: 'thread',
+    TSGI_FUZZ: 'OFF',
+    TSGI_ADDON: 'OFF',
   },
   fuzz: {
     TSGI_DIST: join(root, 'build/fuzz/dist'),
@@ -75,7 +81,7 @@ function isConfigured(stamp, values) {
 
 /**
  * Builds one variant.
- * @param {'release' | 'asan' | 'fuzz'} variant
+ * @param {'release' | 'asan' | 'tsan' | 'fuzz'} variant
  * @param {string} [target] one target of CMake, e.g. tsgi_addon; all by default
  */
 export function buildNative(variant = 'release', target = undefined) {

@@ -53,5 +53,5 @@ export const FLAG_EXPECT = 0x08;
 export const FLAG_STARTED = 0x10;
 export const FLAG_UPGRADE = 0x20;
 export const FLAG_PASS = 0x40;
-/** Not of the wire: the addon has found nothing but ASCII in the head. */
+/** Not of the wire: the addon has found nothing but ASCII in the head's strings and variables. */
 export const FLAG_ASCII = 0x4000_0000;

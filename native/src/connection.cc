@@ -105,6 +105,7 @@ void Connection::Close()
     fd_.Reset();
     passed_.Reset();
     output_.Clear();
+    piece_.Drop();
     server_->Gone(this);
 }
 

@@ -32,6 +32,7 @@
 #include <string>
 #include <vector>
 
+#include "body_piece.h"
 #include "event_batch.h"
 #include "output.h"
 #include "util/fd.h"
@@ -185,6 +186,10 @@ class Connection {
     void HandleSocket(const tsgi_frame_t &frame, const uint8_t *payload,
                       EventBatch *batch);
     ssize_t Receive(uint8_t *buffer, size_t size);
+    size_t MostToRead(size_t size) const;
+    ssize_t ReceiveBody(uint8_t *behind);
+    size_t FillPiece(size_t n, EventBatch *batch);
+    bool OpenPiece(EventBatch *batch);
     ssize_t ReceiveSocket(uint8_t *buffer, size_t size);
     void KeepOnly(const uint8_t *descriptors, size_t count);
     bool TakesBody() const;
@@ -215,6 +220,7 @@ class Connection {
     bool wants_write_ = false; /**< the kernel's buffer is full */
     bool was_high_ = false;    /**< the app was told to pause, and waits for DRAIN */
     uint32_t body_left_ = 0;   /**< of the BODY frame that is being read */
+    BodyPiece piece_; /**< what comes next of that frame goes there, if it is open */
     std::vector<uint8_t> partial_; /**< a frame, but for BODY, that has not come whole */
     Output output_;
 };

@@ -2,6 +2,7 @@
 /* Reading: bytes -> frames -> states and events. Every byte is the peer's, so each length
  * is checked against the limits of its frame type before memory is taken for it. */
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,23 +15,81 @@
 
 namespace tsgi {
 
+/* Of a BODY frame so much has to be missing for a Buffer of its own; less is copied. */
+static constexpr size_t kLargeBody = size_t{16} * 1024;
+/* Most bytes of a body that are handed over at once. */
+static constexpr size_t kBodyPiece = size_t{64} * 1024;
+
 void Connection::Read(EventBatch *batch)
 {
     if (state_ == State::Closed || state_ == State::Closing) {
         return;
     }
     std::vector<uint8_t> &buffer = server_->read_buffer();
+    const bool is_piece = OpenPiece(batch);
     ssize_t n;
     do {
-        n = Receive(buffer.data(), buffer.size());
+        n = is_piece ? ReceiveBody(buffer.data())
+                     : Receive(buffer.data(), MostToRead(buffer.size()));
     } while (n < 0 && errno == EINTR);
     if (n > 0) {
-        Decode(buffer.data(), static_cast<size_t>(n), batch);
+        const size_t got = static_cast<size_t>(n);
+        const size_t used = is_piece ? FillPiece(got, batch) : 0;
+        Decode(buffer.data(), got - used, batch);
     }
     else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
         Close();
     }
     UpdatePoll(); /* after an error libuv has stopped polling */
+}
+
+/* Whether what comes next of a body is worth a Buffer of its own: most of a large one is. */
+bool Connection::OpenPiece(EventBatch *batch)
+{
+    if (state_ != State::Receiving || !TakesBody()) {
+        piece_.Drop();
+        return false;
+    }
+    if (piece_.is_open()) {
+        return true;
+    }
+    return body_left_ >= kLargeBody &&
+           piece_.Open(batch->env(), std::min<size_t>(body_left_, kBodyPiece));
+}
+
+/* In the middle of a frame of a body no more than to the payload of the next one, so that this can have a
+ * Buffer of its own. */
+size_t Connection::MostToRead(size_t size) const
+{
+    return state_ == State::Receiving && body_left_ > 0
+               ? std::min<size_t>(size, body_left_ + TSGI_FRAME_HEADER)
+               : size;
+}
+
+/*
+ * Receives into piece_, and behind the end of the frame no more than the next one's header, so that its
+ * payload can be received like this as well.
+ */
+ssize_t Connection::ReceiveBody(uint8_t *behind)
+{
+    struct iovec parts[2] = {{piece_.end(), piece_.room()}, {behind, TSGI_FRAME_HEADER}};
+    struct msghdr message = {};
+    message.msg_iov = parts;
+    message.msg_iovlen = piece_.room() == body_left_ ? 2 : 1;
+    return recvmsg(fd_.get(), &message, MSG_DONTWAIT);
+}
+
+/* Of n bytes received so; a piece that is full goes to the app. @return how many are in it. */
+size_t Connection::FillPiece(size_t n, EventBatch *batch)
+{
+    const size_t used = std::min(n, piece_.room());
+    piece_.Commit(used);
+    body_left_ -= static_cast<uint32_t>(used);
+    if (piece_.is_full()) {
+        const size_t size = piece_.size();
+        batch->AddBody(id_, piece_.Take(), size);
+    }
+    return used;
 }
 
 /* Descriptors that nobody asked for are closed by the kernel: there is no room for them. */

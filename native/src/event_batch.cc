@@ -44,18 +44,35 @@ int32_t EventBatch::AddPayload(napi_value value, size_t bytes)
 /* Beside TSGI_R_*, which are the wire's: FLAG_ASCII of src/events.ts. */
 static constexpr uint32_t kFlagAscii = 0x40000000;
 
-/* Whether no byte is above 0x7f: then no text of the head needs decoding. */
-static bool IsAscii(const uint8_t *p, size_t n)
+/* The bits of all bytes: above 0x7f if one is. */
+static uint64_t BitsOf(const tsgi_str_t &string)
 {
     uint64_t all = 0;
     size_t i = 0;
-    for (; i + sizeof(uint64_t) <= n; i += sizeof(uint64_t)) {
+    for (; i + sizeof(uint64_t) <= string.len; i += sizeof(uint64_t)) {
         uint64_t word;
-        memcpy(&word, p + i, sizeof(word));
+        memcpy(&word, string.data + i, sizeof(word));
         all |= word;
     }
-    for (; i < n; i++) {
-        all |= p[i];
+    for (; i < string.len; i++) {
+        all |= static_cast<uint8_t>(string.data[i]);
+    }
+    return all;
+}
+
+/*
+ * Whether no text of the head needs decoding: its strings and variables. Headers are bytes for JavaScript,
+ * and so are the numbers between, of which most are above 0x7f somewhere.
+ */
+static bool IsAscii(const tsgi_request_t &request, tsgi_fields_t vars)
+{
+    uint64_t all = 0;
+    for (const tsgi_str_t &string : request.s) {
+        all |= BitsOf(string);
+    }
+    tsgi_field_t field;
+    while (tsgi_fields_next(&vars, &field) == 1) {
+        all |= BitsOf(field.name) | BitsOf(field.value);
     }
     return (all & UINT64_C(0x8080808080808080)) == 0;
 }
@@ -87,7 +104,7 @@ void EventBatch::AddRequest(int32_t id, const uint8_t *payload, size_t n,
         AddPayload(text, n),
         static_cast<int32_t>(total),
         static_cast<int32_t>((request.flags & ~kFlagAscii) |
-                             (IsAscii(payload, n) ? kFlagAscii : 0)),
+                             (IsAscii(request, vars) ? kFlagAscii : 0)),
         static_cast<int32_t>(length & UINT32_MAX),
         static_cast<int32_t>(length >> 32),
         static_cast<int32_t>(request.mount_length),
@@ -130,6 +147,11 @@ void EventBatch::AddBody(int32_t id, const uint8_t *bytes, size_t n)
     if (napi_create_buffer_copy(env_, n, bytes, nullptr, &buffer) != napi_ok) {
         buffer = nullptr;
     }
+    AddBody(id, buffer, n);
+}
+
+void EventBatch::AddBody(int32_t id, napi_value buffer, size_t n)
+{
     ints_.insert(ints_.end(), {kEventBody, id, AddPayload(buffer, n), kPlainInts});
     count_++;
 }

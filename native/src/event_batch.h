@@ -43,12 +43,18 @@ class EventBatch {
                     const tsgi_request_t &request, tsgi_fields_t headers,
                     tsgi_fields_t vars);
     void AddBody(int32_t id, const uint8_t *bytes, size_t n);
+    /** The same for bytes that are in a Buffer already; null if that failed. */
+    void AddBody(int32_t id, napi_value buffer, size_t n);
     /** The descriptor is JavaScript's from now on. */
     void AddSocket(int32_t id, int fd, const uint8_t *bytes, size_t n);
     void AddBodyEnd(int32_t id, const std::string &trailers);
     /** DRAIN, FINISH, CLOSE. */
     void AddPlain(EventKind kind, int32_t id);
 
+    napi_env env() const
+    {
+        return env_;
+    }
     uint32_t count() const
     {
         return count_;

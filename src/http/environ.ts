@@ -128,6 +128,8 @@ Object.defineProperty(prototype, 'tsgi.signal', {
 const variableNames = new Map<string, string>();
 /** Clients choose header names: what is remembered of them has an end. */
 const MAX_NAMES = 512;
+/** The same by the token, a byte, that stands for the name on the wire; '' where it is not known yet. */
+const tokenVariableNames = new Array<string>(256).fill('');
 const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
 
 /**
@@ -151,13 +153,33 @@ function variableName(header: string): string {
   return name;
 }
 
+/** By its token where it has one: a look into an array, not a Map. */
+function variableNameOf(head: Head, index: number): string {
+  const token = head.headerToken(index);
+  if (token === 0) return variableName(head.headerName(index));
+  let name = tokenVariableNames[token] ?? '';
+  if (name === '') name = tokenVariableNames[token] = variableName(head.headerName(index));
+  return name;
+}
+
+/** Of a token and its twin in lower case: the number of the request that had it last. */
+const lastRequests = new Uint32Array(128);
+let requests = 0;
+
 function addHeaders(environ: Record<string, unknown>, head: Head): void {
-  const { rawHeaders } = head;
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = variableName(rawHeaders[i] ?? '');
+  requests = (requests + 1) >>> 0;
+  // Names that are spelled out may have a token all the same.
+  let isSpelledOut = false;
+  for (let i = 0; i < head.headerCount; i++) {
+    const name = variableNameOf(head, i);
     if (name === '') continue;
-    const value = rawHeaders[i + 1] ?? '';
-    const before = environ[name];
+    const value = head.headerValue(i);
+    const token = head.headerToken(i) & 0x7f;
+    isSpelledOut ||= token === 0;
+    // Asking an object for what it does not have is dear.
+    const mayBeThere = isSpelledOut || lastRequests[token] === requests;
+    lastRequests[token] = requests;
+    const before = mayBeThere ? environ[name] : undefined;
     if (typeof before !== 'string') environ[name] = value;
     // Two of these would be two opinions about one body; Apache has refused them before.
     else if (!name.startsWith('CONTENT_')) {

@@ -53,6 +53,11 @@ const NOT_ASCII = /[^\x00-\x7f]/;
 
 const ESCAPED_SLASH = /^%2f/i;
 
+/** Where a header begins in Head's places. */
+function headerAt(index: number): number {
+  return STRING_INTS + index * FIELD_INTS;
+}
+
 function intAt(events: Int32Array, index: number): number {
   return events[index] ?? 0;
 }
@@ -68,13 +73,12 @@ export class Head {
   readonly serverPort: number;
   /** 1.1 or 1.0, whatever the client speaks: ServerResponse knows no other. */
   readonly minor: number;
-  /** Name, value, name, value … in the order and case of the wire. */
-  readonly rawHeaders: string[];
-  /** There is an Expect header: known without making a request's `headers`. */
-  readonly hasExpect: boolean;
+  readonly headerCount: number;
   readonly #text: string;
-  /** [offset, length] of each string, then [name, length, value, length] of each variable. */
+  readonly #tokenNames: readonly string[];
+  /** [offset, length] of each string, then the headers and the variables, as in the event. */
   readonly #places: number[];
+  #rawHeaders: string[] | undefined;
   /** How many of the variables are facts; counted when first asked for. */
   #knownFacts = -1;
 
@@ -95,17 +99,50 @@ export class Head {
     this.serverPort = intAt(events, at + REQ_SERVER_PORT);
     const major = intAt(events, at + REQ_HTTP_MAJOR);
     this.minor = major > 1 || (major === 1 && intAt(events, at + REQ_HTTP_MINOR) > 0) ? 1 : 0;
+    this.headerCount = intAt(events, at + REQ_HEADERS);
     this.#text = text;
-    this.rawHeaders = readFields(
-      events,
-      at + REQ_FIELDS,
-      intAt(events, at + REQ_HEADERS),
-      text,
-      tokenNames,
-    );
-    this.hasExpect = hasExpect(this.rawHeaders);
-    const variables = at + REQ_FIELDS + intAt(events, at + REQ_HEADERS) * FIELD_INTS;
-    this.#places = copyPlaces(events, at + REQ_STRINGS, variables, intAt(events, at + REQ_VARS));
+    this.#tokenNames = tokenNames;
+    const count =
+      STRING_INTS + this.headerCount * FIELD_INTS + intAt(events, at + REQ_VARS) * VARIABLE_INTS;
+    this.#places = copyInts(events, at + REQ_STRINGS, count);
+  }
+
+  /** Name, value, name, value … in the order and case of the wire. Made when first asked for. */
+  get rawHeaders(): string[] {
+    if (this.#rawHeaders === undefined) {
+      // Sized at once: growing costs a third of reading (npm run bench -- worker).
+      const raw = new Array<string>(this.headerCount * 2);
+      for (let i = 0; i < this.headerCount; i++) {
+        raw[i * 2] = this.headerName(i);
+        raw[i * 2 + 1] = this.headerValue(i);
+      }
+      this.#rawHeaders = raw;
+    }
+    return this.#rawHeaders;
+  }
+
+  /** The number that stands for a header's name; 0: it has none. */
+  headerToken(index: number): number {
+    return this.#places[headerAt(index)] ?? 0;
+  }
+
+  headerName(index: number): string {
+    const known = this.#tokenNames[this.headerToken(index)];
+    // Of token 0 it is ''.
+    return known !== undefined && known !== '' ? known : this.#cut(headerAt(index) + 1);
+  }
+
+  headerValue(index: number): string {
+    return this.#cut(headerAt(index) + 3);
+  }
+
+  /** There is an Expect header: known without making a request's `headers`. */
+  get hasExpect(): boolean {
+    for (let i = 0; i < this.headerCount; i++) {
+      const name = this.headerName(i);
+      if (name.length === 6 && name.toLowerCase() === 'expect') return true;
+    }
+    return false;
   }
 
   get hasBody(): boolean {
@@ -183,7 +220,7 @@ export class Head {
   }
 
   get #sentCount(): number {
-    return (this.#places.length - STRING_INTS) / VARIABLE_INTS;
+    return (this.#places.length - headerAt(this.headerCount)) / VARIABLE_INTS;
   }
 
   get #factCount(): number {
@@ -196,11 +233,11 @@ export class Head {
   }
 
   #nameAt(index: number): string {
-    return this.#cut(STRING_INTS + index * VARIABLE_INTS);
+    return this.#cut(headerAt(this.headerCount) + index * VARIABLE_INTS);
   }
 
   #valueAt(index: number): string {
-    return this.#cut(STRING_INTS + index * VARIABLE_INTS + 2);
+    return this.#cut(headerAt(this.headerCount) + index * VARIABLE_INTS + 2);
   }
 
   /** Bytes that travel as latin1 and are text: file names, decoded paths, variables. */
@@ -216,45 +253,10 @@ export class Head {
   }
 }
 
-function hasExpect(rawHeaders: readonly string[]): boolean {
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] ?? '';
-    if (name.length === 6 && name.toLowerCase() === 'expect') return true;
-  }
-  return false;
-}
-
-function readFields(
-  events: Int32Array,
-  from: number,
-  count: number,
-  text: string,
-  tokenNames: readonly string[],
-): string[] {
-  // Sized at once, here and below: growing costs a third of reading (npm run bench -- worker).
-  const raw = new Array<string>(count * 2);
-  for (let i = 0, at = from; i < count; i++, at += FIELD_INTS) {
-    const token = events[at] ?? 0;
-    const nameAt = events[at + 1] ?? 0;
-    const valueAt = events[at + 3] ?? 0;
-    const name = token === 0 ? undefined : tokenNames[token];
-    raw[i * 2] = name ?? text.substring(nameAt, nameAt + (events[at + 2] ?? 0));
-    raw[i * 2 + 1] = text.substring(valueAt, valueAt + (events[at + 4] ?? 0));
-  }
-  return raw;
-}
-
-function copyPlaces(
-  events: Int32Array,
-  strings: number,
-  variables: number,
-  count: number,
-): number[] {
-  const places = new Array<number>(STRING_INTS + count * VARIABLE_INTS);
-  for (let i = 0; i < STRING_INTS; i++) places[i] = events[strings + i] ?? 0;
-  for (let i = 0; i < count * VARIABLE_INTS; i++)
-    places[STRING_INTS + i] = events[variables + i] ?? 0;
-  return places;
+function copyInts(events: Int32Array, from: number, count: number): number[] {
+  const ints = new Array<number>(count);
+  for (let i = 0; i < count; i++) ints[i] = events[from + i] ?? 0;
+  return ints;
 }
 
 /** `Name: value\r\n…` to name, value, name, value …: how trailers travel. */

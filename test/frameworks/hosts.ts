@@ -121,8 +121,7 @@ export const serveByApache: Serve = async (framework, dir, node, way) => {
   const config = configurationOf(framework, dir, origin, base);
   const protocols = `Protocols ${way === 'h2' ? 'h2 ' : ''}http/1.1\n`;
   httpd.configure(
-    config.replace(/$/m, ' startup-timeout=60s') +
-      (isSecure ? protocols + tlsHost(port) : ''),
+    config.replace(/$/m, ' startup-timeout=60s') + (isSecure ? protocols + tlsHost(port) : ''),
   );
   const ca = isSecure ? makeCertificate(httpd) : undefined;
   if (framework.says) httpd.log.allow(framework.says);

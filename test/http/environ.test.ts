@@ -70,10 +70,19 @@ describe('environ', () => {
         ['x-two', 'b'],
         ['Cookie', 'a=1'],
         ['Cookie', 'b=2'],
+        ['COOKIE', 'c=3'],
+        ['cookie', 'd=4'],
       ],
     });
     expect(environ['HTTP_X_TWO']).to.equal('a, b');
-    expect(environ['HTTP_COOKIE']).to.equal('a=1; b=2');
+    expect(environ['HTTP_COOKIE']).to.equal('a=1; b=2; c=3; d=4');
+  });
+
+  it('joins nothing of one request with another', async () => {
+    for (const value of ['a=1', 'b=2']) {
+      const environ = await environOf({ headers: [['Cookie', value]] });
+      expect(environ['HTTP_COOKIE']).to.equal(value);
+    }
   });
 
   it('lets no header pass for another one, nor for Proxy', async () => {

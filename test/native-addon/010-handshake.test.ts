@@ -129,6 +129,26 @@ describe('handshake of a connection', () => {
     expect(head?.headers).to.deep.equal(headers);
   });
 
+  it('says of a head whether its texts are ASCII; numbers, tokens and headers are none', async () => {
+    const ascii = 0x4000_0000; // FLAG_ASCII of src/events.ts
+    const client = await worker.greet();
+    for (const [parts, expected] of [
+      [{ headers: [[129, 'v\xe9']], vars: [['A', 'b']] }, ascii],
+      [{ uri: `/${'x'.repeat(300)}` }, ascii],
+      [{ uri: '/\xfc' }, 0],
+      [{ vars: [['A', '\xfc']] }, 0],
+    ] as const) {
+      client.send(request(parts));
+      const { id, request: head } = await worker.next(KIND.request);
+      expect((head?.flags ?? 0) & ascii).to.equal(expected);
+      await worker.run(
+        ({ channel }, i) => channel.respond(i, 200, '', '', undefined, true, true),
+        id,
+      );
+      await worker.next(KIND.finish);
+    }
+  });
+
   it('hands over names that travel as tokens, in both cases', async () => {
     const client = await worker.greet();
     client.send(
