@@ -63,7 +63,7 @@ async function download(): Promise<void> {
 const rows: string[][] = [];
 try {
   await waitFor(async () => (await httpd.ask('/echo/hello')).status === 200);
-  const child = httpd.processes(/apache2|httpd/)[0]?.pid ?? 0;
+  const child = httpd.children()[0] ?? 0;
   const worker = httpd.processes(/^tsgi: worker/)[0]?.pid ?? 0;
   const small = httpd.ask('/echo/hash', { method: 'POST', body: 'x'.repeat(100_000) });
   await small;

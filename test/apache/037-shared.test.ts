@@ -120,13 +120,13 @@ describe('when the Apache parent is killed', () => {
     const start = new Map(workers.map((p) => [p.pid, spinning(p.pid)]));
     await waitFor(() => workers.some((p) => spinning(p.pid) > (start.get(p.pid) ?? 0) + 30));
     const ours = httpd.processes(/^tsgi:|^sleep/);
-    const children = httpd.processes(/apache2|httpd/);
+    const children = httpd.children();
     process.kill(httpd.pid, 'SIGKILL');
     await waitFor(() => ours.every((p) => processOf(p.pid)?.title !== p.title), {
       what: `the end of ${ours.map((p) => p.title).join(', ')}`,
       timeoutMs: 5000,
     });
-    for (const { pid } of children) process.kill(pid, 'SIGKILL');
+    for (const child of children) process.kill(child, 'SIGKILL');
     await blocked;
     await httpd.stop();
   });

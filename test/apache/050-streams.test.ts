@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { Httpd } from '../harness/httpd.ts';
-import { waitFor } from '../harness/wait.ts';
+import { ABOUT_A_SECOND, waitFor } from '../harness/wait.ts';
 
 const config = `
 TSGIScriptAlias /echo @APPS@/echo.js
@@ -168,7 +168,7 @@ describe('bodies', () => {
     const conn = await httpd.raw('GET /stream/hang?id=hang HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await waitFor(async () => (await eventsOf('hang')).includes('hanging'));
     conn.socket.destroy();
-    await waitFor(async () => (await eventsOf('hang')).includes('res close'), { timeoutMs: 1000 });
+    await waitFor(async () => (await eventsOf('hang')).includes('res close'), ABOUT_A_SECOND);
     expect(await eventsOf('hang')).to.include('req close');
     expect(await eventsOf('hang')).to.not.include('res finish');
   });
@@ -178,7 +178,7 @@ describe('bodies', () => {
     const conn = await httpd.raw('GET /callable/hang HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await waitFor(async () => (await events()).includes('hang'));
     conn.socket.destroy();
-    await waitFor(async () => (await events()).includes('aborted'), { timeoutMs: 1000 });
+    await waitFor(async () => (await events()).includes('aborted'), ABOUT_A_SECOND);
   });
 
   it('reach a callable as an async iterable, and leave from a generator', async () => {

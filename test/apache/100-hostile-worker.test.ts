@@ -52,16 +52,12 @@ ErrorDocument 502 "the page for 502"`,
         'StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 16\n',
     });
     httpd.log.allow('TSGI0', 'hostile');
-    await waitFor(() => httpd.processes(/apache2|httpd/).length === 1);
+    await waitFor(() => httpd.children().length === 1);
   });
   after(() => httpd.stop());
 
   // It also wrote on its idle connections; each of them costs the request that finds it a 502 at most.
-  const children = () =>
-    httpd
-      .processes(/apache2|httpd/)
-      .map((p) => p.pid)
-      .sort();
+  const children = () => httpd.children().sort();
   const recovered = () => waitFor(async () => (await httpd.ask('/bad')).body === 'well');
 
   for (const [what, hex] of Object.entries(nonsense)) {

@@ -40,7 +40,7 @@ describe('a stranger at the socket of a worker', () => {
     httpd.log.allow('TSGI079');
     await httpd.ask('/hello');
     // As Apache's children do it: through the descriptor of the unlinked socket.
-    const child = httpd.processes(/apache2|httpd/)[0]?.pid ?? 0;
+    const child = httpd.children()[0] ?? 0;
     const [fd] =
       Object.entries(fdsOf(child)).find(([, target]) => target.includes('/run/tsgi.')) ?? [];
     path = `/proc/${String(child)}/fd/${fd ?? 'none'}`;

@@ -75,13 +75,13 @@ TSGIScriptAlias /bad @APPS@/frames.js process-group=frames
   });
 
   it('(200 000 pieces of one byte) takes no more memory than one piece', async () => {
-    const child = httpd.processes(/apache2|httpd/)[0];
+    const child = httpd.children()[0];
     if (child === undefined) throw new Error('no Apache child');
-    const before = resident(child.pid);
+    const before = resident(child);
     const answer = await httpd.ask('/bad/bytes');
     expect([answer.status, answer.body.length]).to.deep.equal([200, 200_000]);
     if (process.env['LD_PRELOAD'] === undefined && process.env['TSGI_TEST_DIST'] === undefined) {
-      expect(resident(child.pid) - before).to.be.lessThan(6 * 1024);
+      expect(resident(child) - before).to.be.lessThan(6 * 1024);
     }
   });
 

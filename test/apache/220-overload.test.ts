@@ -149,7 +149,7 @@ for (const mpm of ['event', 'worker', 'prefork'] satisfies Mpm[]) {
       });
       writeFileSync(`${httpd.dir}/htdocs/file.txt`, 'static');
       httpd.log.allow(overloaded, /AH00484|AH00161|AH00288|AH10159/); // all of httpd's threads in use
-      await waitFor(() => httpd.processes(/apache2|httpd/).length >= (mpm === 'prefork' ? 16 : 2), {
+      await waitFor(() => httpd.children().length >= (mpm === 'prefork' ? 16 : 2), {
         what: 'all children',
       });
       for (const name of ['hung', 'fine']) await httpd.ask(`/${name}/now`);
@@ -186,7 +186,7 @@ for (const mpm of ['event', 'worker', 'prefork'] satisfies Mpm[]) {
 
     it('gets back those of an Apache child that was killed', async () => {
       const all = await crowd(httpd, '/hung/x', 10, most);
-      const children = httpd.processes(/apache2|httpd/).map(({ pid }) => pid);
+      const children = httpd.children();
       const killed = mpm === 'prefork' ? children : children.slice(0, 1);
       for (const pid of killed) process.kill(pid, 'SIGKILL');
       await waitFor(() => killed.every((pid) => !processOf(pid)), { what: 'their end' });

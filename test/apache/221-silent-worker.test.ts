@@ -10,7 +10,10 @@ const app = `
 require('node:http').createServer((req, res) => {
   const { pathname, searchParams } = new URL(req.url, 'http://a');
   const ms = Number(searchParams.get('ms'));
-  if (pathname === '/block') for (const end = performance.now() + ms; performance.now() < end;);
+  if (pathname === '/block') {
+    console.log('blocks');
+    for (const end = performance.now() + ms; performance.now() < end;);
+  }
   setTimeout(() => res.end(String(process.pid)), pathname === '/slow' ? ms : 0);
 }).listen(3000);
 `;
@@ -36,6 +39,7 @@ describe('a worker that says nothing while it has a request in hand', () => {
 
   it('gets no more of them while another one serves, however many that has in hand', async () => {
     const blocked = httpd.ask('/block?ms=4000');
+    await waitFor(() => httpd.log.matching(/ out\] blocks$/).length === 1);
     const since = performance.now();
     await waitFor(() => performance.now() - since > 600);
     const answers = [];
@@ -44,11 +48,9 @@ describe('a worker that says nothing while it has a request in hand', () => {
         ...(await Promise.all(Array.from({ length: 20 }, () => httpd.ask('/slow?ms=100')))),
       );
     }
-    const took = performance.now() - since;
     const { body: pid } = await blocked;
     expect(answers.map(({ status }) => status)).to.deep.equal(Array(60).fill(200));
     expect(answers.filter(({ body }) => body === pid)).to.deep.equal([]);
-    expect(took).to.be.below(4000);
   });
 
   it('gets its share again when it speaks again, also beside long requests that are silent', async () => {

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Answer } from '../harness/client.ts';
 import { Httpd } from '../harness/httpd.ts';
+import { nodeInUse } from '../harness/place.ts';
 import { processOf } from '../harness/processes.ts';
+import { sanitizedNode } from '../harness/sanitizer.ts';
 import { waitFor } from '../harness/wait.ts';
 
 const works = `
@@ -32,7 +34,12 @@ TSGIScriptAlias /nodeless @ROOT@/apps/nodeless.js process-group=nodeless
 interface Timed {
   readonly answer: Answer;
   readonly ms: number;
+  /** What an answer of a group that serves took just before. */
+  readonly usualMs: number;
 }
+
+const median = (of: readonly number[]): number =>
+  [...of].sort((a, b) => a - b)[Math.floor(of.length / 2)] ?? Infinity;
 
 describe('a group that cannot run', function () {
   this.timeout(90_000);
@@ -41,7 +48,7 @@ describe('a group that cannot run', function () {
   const path = (name: string) => join(httpd.dir, 'apps', name);
   /** A shell that becomes node; a small file, so that it can be taken away and put back. */
   const putNode = () => {
-    writeFileSync(path('node'), `#!/bin/sh\nexec "${process.execPath}" "$@"\n`);
+    writeFileSync(path('node'), `#!/bin/sh\nexec "${sanitizedNode(httpd.dir, nodeInUse)}" "$@"\n`);
     chmodSync(path('node'), 0o755);
   };
   const killSupervisor = () => {
@@ -50,11 +57,13 @@ describe('a group that cannot run', function () {
   };
   const workers = (name: string) => httpd.processes(new RegExp(`^tsgi: worker ${name}/`));
   const timed = async (url: string): Promise<Timed> => {
+    const began = performance.now();
+    expect((await httpd.ask('/sound')).status).to.equal(200);
     const since = performance.now();
     const answer = await httpd.ask(url);
-    return { answer, ms: performance.now() - since };
+    return { answer, ms: performance.now() - since, usualMs: since - began };
   };
-  /** So many requests one after the other; nothing else takes time in between. */
+  /** So many requests one after the other. */
   const refusals = async (url: string, count: number): Promise<Timed[]> => {
     const all: Timed[] = [];
     for (let i = 0; i < count; i++) all.push(await timed(url));
@@ -67,10 +76,10 @@ describe('a group that cannot run', function () {
       expect(Number(answer.headers['retry-after'])).to.be.within(1, 36);
       expect(answer.headers).to.have.property('tsgi-request-id');
     }
-    const times = all.map(({ ms }) => ms).sort((a, b) => a - b);
-    const median = times[Math.floor(times.length / 2)] ?? Infinity;
-    expect(median, `of ${times.map(Math.round).join(' ')} ms`).to.be.below(50);
-    expect(times.at(-1), 'the slowest').to.be.below(1000);
+    const times = all.map(({ ms }) => ms);
+    const usual = median(all.map(({ usualMs }) => usualMs));
+    expect(median(times), `of ${times.map(Math.round).join(' ')} ms`).to.be.below(50 + 2 * usual);
+    expect(Math.max(...times), 'the slowest').to.be.below(1000 + 20 * usual);
   };
 
   before(async () => {
@@ -124,8 +133,6 @@ describe('a group that cannot run', function () {
     expectRefused(all);
     const longest = Math.max(...all.map(({ answer }) => Number(answer.headers['retry-after'])));
     expect(longest).to.be.within(1, 5);
-    const others = await refusals('/sound', 20);
-    expect(others.map(({ answer }) => answer.status)).to.deep.equal(others.map(() => 200));
     httpd.write('loops.js', works);
     await waitFor(async () => (await httpd.ask('/loops')).status === 200, { timeoutMs: 3000 });
   });

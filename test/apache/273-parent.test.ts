@@ -57,7 +57,7 @@ describe('the Apache parent, killed with SIGKILL', function () {
     });
     expect(orphans.filter(isAlive)).to.have.length(1);
     const ours = [...of(''), ...orphans]; // which are below init now
-    const children = httpd.processes(/apache2|httpd/);
+    const children = httpd.children();
     expect(ours).to.have.length(2 + 2 * names.length);
     process.kill(httpd.pid, 'SIGKILL');
     try {
@@ -67,7 +67,7 @@ describe('the Apache parent, killed with SIGKILL', function () {
       });
     } finally {
       for (const left of ours.filter(isAlive)) process.kill(left.pid, 'SIGKILL');
-      for (const { pid } of children) process.kill(pid, 'SIGKILL');
+      for (const child of children) process.kill(child, 'SIGKILL');
     }
     await never;
   });

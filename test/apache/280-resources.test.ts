@@ -15,8 +15,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Answer } from '../harness/client.ts';
 import { Httpd, ordinary } from '../harness/httpd.ts';
-import { isRoot } from '../harness/place.ts';
+import { isRoot, nodeInUse } from '../harness/place.ts';
 import { fdsOf, processOf } from '../harness/processes.ts';
+import { isSanitized } from '../harness/sanitizer.ts';
 import { waitFor } from '../harness/wait.ts';
 
 /** Takes what descriptors there are, gives them back after two seconds, and answers. */
@@ -134,7 +135,7 @@ TSGIScriptAlias /broken @ROOT@/apps/broken.js process-group=broken
     await httpd.graceful();
     const pid = worker();
     limitFiles(pid, 20);
-    const child = await waitFor(() => httpd.processes(/apache2|httpd/)[0]?.pid);
+    const child = await waitFor(() => httpd.children()[0]);
     const [fd = 'none'] =
       Object.entries(fdsOf(child)).find(([, target]) => target.includes('/run/tsgi.')) ?? [];
     const silent: Socket[] = [];
@@ -153,7 +154,7 @@ TSGIScriptAlias /broken @ROOT@/apps/broken.js process-group=broken
   });
 
   it('in an Apache child: 503 with an id, no crash, and all is well when there are some again', async () => {
-    const children = httpd.processes(/apache2|httpd/).map(({ pid }) => pid);
+    const children = httpd.children();
     for (const pid of children) limitFiles(pid, 3);
     const answers = await many(60, '/site/slow');
     // One that cannot even accept ends itself, in order: that is httpd's own way.
@@ -212,7 +213,7 @@ describe('the runtime directory', () => {
 
   /** The names that sockets of Apache had, as its children still see them. */
   const names = () => {
-    const child = httpd.processes(/apache2|httpd/)[0]?.pid ?? 0;
+    const child = httpd.children()[0] ?? 0;
     return Object.values(fdsOf(child))
       .filter((target) => target.includes('/sockets/tsgi.'))
       .map((target) => target.replace(/ \(deleted\)$/, ''));
@@ -263,8 +264,8 @@ const faketime = [
   '/usr/lib64/faketime/libfaketime.so.1',
 ].find((path) => existsSync(path));
 
-// Needs the package libfaketime (Debian, Fedora).
-(faketime === undefined ? describe.skip : describe)(
+// Needs the package libfaketime (Debian, Fedora), which has to be the first that node loads, as the sanitizers' library has.
+(faketime === undefined || isSanitized ? describe.skip : describe)(
   'the clock of supervisor and workers that jumps',
   function () {
     this.timeout(60_000);
@@ -279,7 +280,7 @@ const faketime = [
         'node',
         `#!/bin/sh
 export LD_PRELOAD=${faketime ?? ''} FAKETIME_TIMESTAMP_FILE=${httpd.dir}/clock FAKETIME_NO_CACHE=1 DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
-exec ${process.execPath} "$@"
+exec ${nodeInUse} "$@"
 `,
       );
       chmodSync(node, 0o755);

@@ -229,11 +229,12 @@ TSGIScriptAlias /chaos @ROOT@/apps/chaos.js process-group=chaos`,
 
   /** @param begin what happens before the restart; others' ids must not be the same. */
   async function restartUnderLoad(begin: () => void, prefix: string): Promise<void> {
-    const old = httpd.processes(/^tsgi: (supervisor|worker)/).map(({ pid }) => pid);
     const record = join(httpd.dir, 'apps', 'begun');
     const load = new Load({ port: httpd.port, path: '/chaos', connections: 6, prefix, record });
     try {
       await waitFor(() => load.good > 50);
+      // The first of them has its title by now.
+      const old = httpd.processes(/^tsgi: (supervisor|worker)/).map(({ pid }) => pid);
       begin();
       await httpd.graceful();
       await waitFor(() => old.every((pid) => !processOf(pid)), {

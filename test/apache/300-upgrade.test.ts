@@ -18,7 +18,7 @@ import { WebSocket, type ClientOptions } from 'ws';
 import { freePort, Httpd } from '../harness/httpd.ts';
 import { makeCertificate, TLS } from '../harness/tls.ts';
 import { upgrade, type Upgraded } from '../harness/upgrade.ts';
-import { waitFor } from '../harness/wait.ts';
+import { ABOUT_A_SECOND, waitFor } from '../harness/wait.ts';
 
 interface Info {
   readonly pid: number;
@@ -259,7 +259,7 @@ RemoteIPInternalProxy 127.0.0.1
         if (isTls) client.socket.destroy();
         else client.socket.resetAndDestroy();
         await waitFor(async () => (await info()).closed.slice(count).includes('close /raw/echo'), {
-          timeoutMs: 1000,
+          ...ABOUT_A_SECOND,
           what: 'the close event',
         });
       });
@@ -268,7 +268,7 @@ RemoteIPInternalProxy 127.0.0.1
         const client = await raw('/raw/drop');
         await waitFor(() => client.received().toString() === 'bye');
         client.socket.write('x');
-        await waitFor(client.hasEnded, { timeoutMs: 1000 });
+        await waitFor(client.hasEnded, ABOUT_A_SECOND);
         client.socket.end();
         await client.closed;
       });
@@ -333,7 +333,7 @@ RemoteIPInternalProxy 127.0.0.1
       const { stream } = await open();
       expect((await info()).open).to.equal(1);
       stream.close(constants.NGHTTP2_CANCEL);
-      await waitFor(async () => (await info()).open === 0, { timeoutMs: 1500 });
+      await waitFor(async () => (await info()).open === 0, ABOUT_A_SECOND);
     });
   });
 });

@@ -6,7 +6,7 @@ import { freePort, Httpd } from '../harness/httpd.ts';
 import { app } from '../harness/place.ts';
 import { fdsOf, processOf } from '../harness/processes.ts';
 import { upgrade } from '../harness/upgrade.ts';
-import { waitFor } from '../harness/wait.ts';
+import { ABOUT_A_SECOND, waitFor } from '../harness/wait.ts';
 import { allEcho, isOpen, open, openAll, say } from '../harness/websocket.ts';
 
 interface Info {
@@ -108,7 +108,7 @@ TSGIScriptAlias / @ROOT@/apps/site.js process-group=site
     const { pid } = await info();
     httpd.log.allow(/SIGKILL/);
     process.kill(pid, 'SIGKILL');
-    await waitFor(() => clients.every(({ code }) => code === 1006), { timeoutMs: 2000 });
+    await waitFor(() => clients.every(({ code }) => code === 1006), ABOUT_A_SECOND);
     await waitFor(async () => (await info()).pid !== pid);
     const fresh = await Promise.all([open(httpd.port), open(relayed)]);
     for (const { ws } of fresh) ws.terminate();

@@ -33,11 +33,11 @@ TSGIScriptAlias /good @APPS@/callable.js`,
         'StartServers 1\nServerLimit 1\nThreadsPerChild 16\nThreadLimit 16\nMaxRequestWorkers 16\n',
     });
     httpd.log.allow('TSGI0', 'hostile');
-    await waitFor(() => httpd.processes(/apache2|httpd/).length === 1);
+    await waitFor(() => httpd.children().length === 1);
   });
   after(() => httpd.stop());
 
-  const child = (): number => httpd.processes(/apache2|httpd/)[0]?.pid ?? 0;
+  const child = (): number => httpd.children()[0] ?? 0;
   async function expectAlive(before: number): Promise<void> {
     await waitFor(async () => (await httpd.ask('/bad')).body === 'well');
     expect((await httpd.ask('/good')).status).to.equal(200);

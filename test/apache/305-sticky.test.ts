@@ -15,7 +15,7 @@ describe('sticky sessions', () => {
   let ca: Buffer;
   const config = (options = ''): string => `Listen 127.0.0.1:${String(tls)}
 SSLSessionCache none
-TSGIDaemonProcess site processes=3 sticky=on ${options}
+TSGIDaemonProcess site processes=3 sticky=on apache-threads=48 ${options}
 TSGIDaemonProcess loose processes=3
 TSGIDaemonProcess alone sticky=on
 TSGIScriptAlias /loose @APPS@/socketio.js process-group=loose

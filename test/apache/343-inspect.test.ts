@@ -17,6 +17,7 @@ function targets(port: number): Promise<Target[]> {
   return new Promise((resolve, reject) => {
     request({ host: '127.0.0.1', port, path: '/json/list', agent: false }, (res) => {
       let text = '';
+      res.on('error', reject);
       res.on('data', (chunk: Buffer) => (text += chunk.toString()));
       res.on('end', () => {
         resolve(JSON.parse(text) as Target[]);
@@ -36,9 +37,12 @@ async function evaluate(port: number, expression: string): Promise<unknown> {
       socket.addEventListener('open', resolve);
       socket.addEventListener('error', reject);
     });
-    const answered = new Promise<string>((resolve) => {
+    const answered = new Promise<string>((resolve, reject) => {
       socket.addEventListener('message', ({ data }) => {
         resolve(String(data));
+      });
+      socket.addEventListener('close', () => {
+        reject(new Error('expected an answer; the worker has ended'));
       });
     });
     socket.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression } }));

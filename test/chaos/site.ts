@@ -130,7 +130,10 @@ TSGIScriptAlias /${path} @ROOT@/apps/site.js process-group=${name}
 
   /** Apache's children that serve. */
   children(): Process[] {
-    return this.httpd.processes(/apache2|httpd/);
+    return this.httpd
+      .children()
+      .map(processOf)
+      .filter((child) => child !== undefined);
   }
 
   /** Everything of ours below httpd. */

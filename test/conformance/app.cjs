@@ -447,7 +447,7 @@ function serve(req, res) {
   watch(req, res, entry.notes);
   req.on('end', () => (entry.rawTrailers = req.rawTrailers));
   // A body that was refused, by its Expect, never comes.
-  let open = req.headers.expect === undefined ? 2 : 1;
+  let open = req.headers.expect !== undefined && path.startsWith('/refuse') ? 1 : 2;
   const onClose = () => setImmediate(() => (entry.isOver = --open <= 0));
   req.on('close', onClose);
   res.on('close', onClose);

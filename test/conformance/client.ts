@@ -18,8 +18,10 @@ export interface Spec {
   readonly trailers?: readonly Field[];
   /** The body is sent when 100 Continue has come. */
   readonly expects?: boolean;
-  /** The client goes away: when the response has begun, or as soon as its own request has left. */
+  /** The client goes away: when the response has begun, or when the app has its request. */
   readonly abort?: 'after-request' | 'in-response';
+  /** Resolves when the app has the request. */
+  readonly hasBegun?: () => Promise<unknown>;
 }
 
 export interface Interim {
@@ -176,7 +178,8 @@ export class Client {
     const sent = sendBody(req, spec);
     if (spec.abort === 'after-request') {
       await sent;
-      setTimeout(() => req.destroy(), 50);
+      await spec.hasBegun?.();
+      req.destroy();
     }
     const res = await answered;
     if (res === undefined) return nothing(interim);
@@ -252,9 +255,8 @@ export class Client {
     }
     if (isOn && spec.body !== undefined && !stream.destroyed) stream.end();
     if (spec.abort === 'after-request') {
-      setTimeout(() => {
-        stream.close(constants.NGHTTP2_CANCEL);
-      }, 50);
+      await spec.hasBegun?.();
+      stream.close(constants.NGHTTP2_CANCEL);
     }
     const response = await head;
     if (response === undefined) return nothing(interim);

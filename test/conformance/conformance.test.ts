@@ -29,6 +29,8 @@ function normalised(outcome: Outcome, port: number): Outcome {
   ) as Outcome;
 }
 
+type RunningView = View & { isOver?: boolean };
+
 /** Servers that run the app; the request that asks what it has seen goes by plain HTTP/1.1. */
 class Target {
   readonly #port: number;
@@ -45,21 +47,29 @@ class Target {
     this.#asked.close();
   }
 
+  /** What the app has seen of the request so far; null: nothing. */
+  async #view(id: string): Promise<RunningView | null> {
+    const path = `/seen?id=${encodeURIComponent(id)}`;
+    return JSON.parse((await this.#asked.exchange({ path })).body) as RunningView | null;
+  }
+
   async run(test: Case): Promise<Outcome> {
     const id = encodeURIComponent(test.name);
     const client = new Client(this.#port, this.#transport);
     let seen: Seen;
     try {
-      seen = await client.exchange({ ...test, headers: [...(test.headers ?? []), ['X-Case', id]] });
+      seen = await client.exchange({
+        ...test,
+        headers: [...(test.headers ?? []), ['X-Case', id]],
+        hasBegun: () => waitFor(async () => (await this.#view(id)) !== null),
+      });
     } finally {
       client.close();
     }
-    const views: ((View & { isOver?: boolean }) | null)[] = [];
+    const views: (RunningView | null)[] = [];
     await waitFor(
       async () => {
-        const path = `/seen?id=${encodeURIComponent(id)}`;
-        const text = (await this.#asked.exchange({ path })).body;
-        views[0] = JSON.parse(text) as (View & { isOver?: boolean }) | null;
+        views[0] = await this.#view(id);
         return views[0]?.isOver !== false;
       },
       { what: 'the end of the request in the app' },

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { ask, raw, type Answer, type Ask, type RawConnection } from './client.ts';
 import { ErrorLog } from './errorlog.ts';
 import { isRoot, nodeInUse, place } from './place.ts';
-import { descendants, processOf, type Process } from './processes.ts';
+import { descendants, listensTcp, processOf, type Process } from './processes.ts';
 import { expectNoReports, sanitizedEnvironment, sanitizedNode } from './sanitizer.ts';
 import { waitFor } from './wait.ts';
 
@@ -253,7 +253,7 @@ export class Httpd {
     process.kill(this.pid, signal);
   }
 
-  /** `apachectl graceful`; resolves when the new generation of httpd is in place. */
+  /** `apachectl graceful`; resolves when the new generation of httpd is in place, and alone takes connections. */
   async graceful(signal: NodeJS.Signals = 'SIGUSR1'): Promise<void> {
     // In the order event, worker, prefork: the signal was received; normal operation goes on.
     const received = /AH0049[34]|AH0029[78]|AH0017[13]/;
@@ -261,10 +261,13 @@ export class Httpd {
     const count = (): number =>
       this.log.matching(received).length + this.log.matching(resumed).length;
     const before = count();
+    const old = this.children();
     this.signal(signal);
     await waitFor(() => count() >= before + 2, {
       what: 'the end of the restart',
     });
+    // Those that serve on what they have accepted stop accepting a moment later.
+    await waitFor(() => !old.some(listensTcp), { what: 'old children that accept no more' });
   }
 
   ask(path: string, options?: Ask): Promise<Answer> {

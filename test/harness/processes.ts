@@ -1,5 +1,5 @@
 /** Reading /proc: who runs below whom, and as whom. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface Process {
   readonly pid: number;
@@ -66,4 +66,22 @@ export function fdsOf(pid: number): Record<string, string> {
       }
     }),
   );
+}
+
+/** Whether a process can accept TCP connections: it has a socket that listens. Not if it has ended. */
+export function listensTcp(pid: number): boolean {
+  const LISTEN = '0A';
+  const inodes = new Set(
+    ['/proc/net/tcp', '/proc/net/tcp6']
+      .filter((path) => existsSync(path))
+      .flatMap((path) => readFileSync(path, 'latin1').split('\n').slice(1))
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === LISTEN)
+      .map((fields) => `socket:[${fields[9] ?? ''}]`),
+  );
+  try {
+    return Object.values(fdsOf(pid)).some((target) => inodes.has(target));
+  } catch {
+    return false;
+  }
 }

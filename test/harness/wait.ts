@@ -8,6 +8,9 @@ export interface WaitOptions {
   readonly what?: string;
 }
 
+/** For what comes within a second as long as nothing else runs: a busy machine has more time. */
+export const ABOUT_A_SECOND = { timeoutMs: 5000 } as const;
+
 /**
  * Polls until `condition` gives something truthy and returns that.
  * @throws Error when the deadline passes; the last exception of the condition is its cause.

@@ -30,12 +30,13 @@ function elsewhere(arena: Arena, gaps: readonly Gap[]): Verdict {
   };
 }
 
-async function stopOne({ site }: Arena, holdMs: number): Promise<Gap> {
+/** @param isEnough resolves when the worker may go on */
+async function stopOne({ site }: Arena, isEnough: () => Promise<unknown>): Promise<Gap> {
   const [pid = 0] = site.ready();
   const from = Date.now();
   process.kill(pid, 'SIGSTOP');
   try {
-    await wait(holdMs);
+    await isEnough();
   } finally {
     process.kill(pid, 'SIGCONT');
   }
@@ -51,7 +52,7 @@ export const stopWorker: ChaosEvent = {
   async run(arena) {
     const gaps: Gap[] = [];
     for (let i = 0; i < arena.times; i++) {
-      gaps.push(await stopOne(arena, 10_000));
+      gaps.push(await stopOne(arena, () => wait(10_000)));
       await arena.load.served(300);
     }
     return elsewhere(arena, gaps);
@@ -86,13 +87,15 @@ export const takeBack: ChaosEvent = {
   load: { mix: 'posts', leaving: 0 },
   log: [/TSGI0(186|182|7\d\d)/],
   async run(arena) {
+    const taken = () => arena.site.httpd.log.matching(/TSGI0186/).length;
     for (let i = 0; i < arena.times; i++) {
-      await stopOne(arena, arena.isTimed ? 3000 : 1500);
+      const before = taken();
+      const isOne = () => waitFor(() => taken() > before, { what: 'a request that is taken back' });
+      await stopOne(arena, arena.isTimed ? () => wait(3000) : isOne);
       await arena.load.served(200);
     }
-    const taken = arena.site.httpd.log.matching(/TSGI0186/).length;
-    arena.note(`${taken} requests went to another worker`);
-    if (taken === 0) arena.fail('no request was taken back: the event shows nothing');
+    arena.note(`${taken()} requests went to another worker`);
+    if (taken() === 0) arena.fail('no request was taken back: the event shows nothing');
     return undefined;
   },
 };
