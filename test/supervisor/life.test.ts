@@ -346,7 +346,8 @@ describe('the end of a group', () => {
     );
     process.kill(group.pid, 'SIGKILL');
     await group.exited();
-    await waitFor(() => !pids.some(isAlive), { timeoutMs: 5_000 });
+    // graceful-timeout and a second: what stands for Apache here lives.
+    await waitFor(() => !pids.some(isAlive), { timeoutMs: 10_000 });
   });
 
   it('lets an app with a SIGTERM handler clean up', async () => {
