@@ -201,6 +201,7 @@ export class Load {
   /** Begins no request until {@link resume}. */
   pause(): void {
     this.#paused ??= new Promise((resolve) => (this.#resume = resolve));
+    this.#abandon();
   }
 
   resume(): void {
@@ -212,10 +213,14 @@ export class Load {
   async stop(): Promise<Report> {
     this.#isRunning = false;
     this.resume();
-    // Those that are meant never to be answered.
-    if (this.#options.mix === 'hang') for (const connection of this.#open) connection.destroy();
+    this.#abandon();
     await Promise.all(this.#clients);
     return this.report;
+  }
+
+  /** Leaves those that are meant never to be answered. */
+  #abandon(): void {
+    if (this.#options.mix === 'hang') for (const connection of this.#open) connection.destroy();
   }
 
   async #client(n: number): Promise<void> {

@@ -102,21 +102,27 @@ export const hang: ChaosEvent = {
     const loads = [load, files];
     await files.served(100);
     for (const one of loads) one.pause();
+    const crowd = arena.generate({
+      path: '/stuck',
+      connections: 200,
+      mix: 'hang',
+      pauseMs: 1000,
+      prefix: HELD,
+    });
+    /** As many as may hold a thread do, since others are refused. */
+    const fill = async () => {
+      const { failed } = crowd.progress;
+      crowd.resume();
+      await waitFor(() => crowd.progress.failed > failed);
+    };
+    await fill();
+    crowd.pause();
     const shares: number[][] = [[], []];
     for (let i = 0; i < times; i++) {
       const before = await inTurn(loads, WINDOW_S);
-      const crowd = arena.generate({
-        path: '/stuck',
-        connections: 200,
-        mix: 'hang',
-        pauseMs: 1000,
-        prefix: `${HELD}${String(i)}-`,
-      });
-      // As many as may hold a thread do, and others are refused.
-      await waitFor(() => crowd.progress.failed > 0);
+      await fill();
       const during = await inTurn(loads, WINDOW_S);
-      const { failures } = await crowd.stop();
-      if (!failures.some(({ status }) => status === 0)) arena.fail('nothing hung');
+      crowd.pause();
       // The machine has others to serve: what it could have done is what it did before and after.
       const after = await inTurn(loads, WINDOW_S);
       during.forEach((now, of) => {
@@ -124,6 +130,8 @@ export const hang: ChaosEvent = {
         shares[of]?.push((2 * now) / ((before[of] ?? 0) + (after[of] ?? 0)));
       });
     }
+    const { failures } = await crowd.stop();
+    if (!failures.some(({ status }) => status === 0)) arena.fail('nothing hung');
     for (const one of loads) one.resume();
     const late = (await files.stop()).late.length;
     const percent = (values: readonly number[]) =>
