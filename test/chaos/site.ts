@@ -22,12 +22,15 @@ export interface SiteOptions {
   readonly environment?: Readonly<NodeJS.ProcessEnv>;
 }
 
-/** So many children of 64 threads, with room for those of earlier generations of httpd, which end late. */
-export const limits = (children: number): string => `ServerLimit 32
+/**
+ * So many children of 64 threads, with room for those of earlier generations of httpd, which end late. httpd replaces
+ * one that dies when fewer than `spareThreads` are idle.
+ */
+export const limits = (children: number, spareThreads = 64): string => `ServerLimit 32
 StartServers ${children}
 ThreadsPerChild 64
 ThreadLimit 64
-MinSpareThreads 64
+MinSpareThreads ${spareThreads}
 MaxSpareThreads ${children * 64}
 MaxRequestWorkers ${children * 64}
 `;

@@ -153,6 +153,8 @@ export const killSupervisor: ChaosEvent = {
   },
 };
 
+const CHILDREN = 4;
+
 export const killChild: ChaosEvent = {
   name: 'kill-child',
   goal: 'an Apache child: only its own clients notice',
@@ -160,7 +162,7 @@ export const killChild: ChaosEvent = {
   full: 10,
   seconds: 2,
   // The children that are left have threads for everybody: httpd closes kept connections when it has not.
-  site: { limits: limits(4) },
+  site: { limits: limits(CHILDREN, (CHILDREN - 1) * 64) },
   log: [/TSGI0(182|7\d\d)/],
   async run(arena) {
     const { site, load, times } = arena;
@@ -175,6 +177,7 @@ export const killChild: ChaosEvent = {
       process.kill(child.pid, 'SIGKILL');
       await waitFor(() => !isAlive(child));
       await load.served(300);
+      await waitFor(() => site.children().length >= CHILDREN, { what: 'a child in its place' });
     }
     if (lost.size === 0) arena.fail('the killed children had no clients');
     arena.note(`${String(lost.size)} connections of clients were theirs`);
