@@ -178,7 +178,7 @@ ${tsgi('server.js', 1).config(setting)}`,
   },
 );
 
-const staticFile: Apache = {
+export const staticFile: Apache = {
   files: { hello: 'Hello, world!', download: 'abcdefghij'.repeat(10_000) },
   config: () => '<Directory @ROOT@/htdocs>\nForceType text/plain\n</Directory>\n',
 };

@@ -1,6 +1,6 @@
 /** What must not grow: the cost of a request, with the number of workers, groups and virtual hosts. */
 import type { Contender } from './contenders.ts';
-import { tsgi } from './contenders.ts';
+import { staticFile, tsgi } from './contenders.ts';
 import { ASKED_HOST } from './loads.ts';
 import { serveByApache, type Apache } from './servers/apache.ts';
 import { appFile } from './servers/backend.ts';
@@ -27,19 +27,32 @@ const withGroups = (count: number): Apache => ({
     }).join('') + tsgi('callable.js', 1).config(setting),
 });
 
+/** The last one is asked: httpd compares the names one after the other. */
+const hosts = (count: number, config: string): string =>
+  Array.from({ length: count }, (_, i) => {
+    const name = i === count - 1 ? ASKED_HOST : `host${i}.localhost`;
+    return `<VirtualHost *:@PORT@>
+ServerName ${name}
+${config}
+</VirtualHost>
+`;
+  }).join('');
+
 /** All share a worker, under one name of an application group. */
 const withHosts = (count: number): Apache => ({
   ...tsgi('callable.js', 1),
   config: ({ app }) =>
     'TSGIDaemonProcess bench\n' +
-    Array.from({ length: count }, (_, i) => {
-      const name = i === count - 1 ? ASKED_HOST : `host${i}.localhost`;
-      return `<VirtualHost *:@PORT@>
-ServerName ${name}
-TSGIScriptAlias / ${appFile(app, 'callable.js')} process-group=bench application-group=%{GLOBAL}
-</VirtualHost>
-`;
-    }).join(''),
+    hosts(
+      count,
+      `TSGIScriptAlias / ${appFile(app, 'callable.js')} process-group=bench application-group=%{GLOBAL}`,
+    ),
+});
+
+/** What httpd itself pays for them. */
+const filesWithHosts = (count: number): Apache => ({
+  ...staticFile,
+  config: (setting) => staticFile.config(setting) + hosts(count, ''),
 });
 
 export const growths: readonly Contender[] = [
@@ -49,4 +62,6 @@ export const growths: readonly Contender[] = [
   { ...grown('groups-50', '50 groups', withGroups(50)), isSlow: true },
   grown('vhosts-1', '1 virtual host', withHosts(1)),
   grown('vhosts-1000', '1 000 virtual hosts', withHosts(1000)),
+  grown('file-vhosts-1', 'a file, 1 virtual host', filesWithHosts(1)),
+  grown('file-vhosts-1000', 'a file, 1 000 virtual hosts', filesWithHosts(1000)),
 ];
