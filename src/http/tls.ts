@@ -183,7 +183,7 @@ export function tlsVariantOf<A extends unknown[], T extends ExchangeSocket>(
   top: object,
 ): new (...args: A) => T {
   // A class, not a function with Reflect.construct(): V8 makes a hidden class for each object of another
-  // new.target, and all code that touches the sockets is slow (25 of 45 µs a request; npm run bench -- tls).
+  // new.target, and all code that touches the sockets is slow (21 of 44 µs a request; npm run bench -- tls).
   const Parent = Base as unknown as new (...args: unknown[]) => object;
   class Variant extends Parent {}
   const { prototype } = Variant;

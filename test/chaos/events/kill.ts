@@ -4,7 +4,7 @@ import { processOf } from '../../harness/processes.ts';
 import type { AppRecord } from '../../harness/record.ts';
 import { waitFor } from '../../harness/wait.ts';
 import type { Arena, ChaosEvent, Results } from '../event.ts';
-import { clientPorts, isAlive, limits } from '../site.ts';
+import { clientPorts, isAlive, limits, type Site } from '../site.ts';
 
 export interface Kill {
   readonly pid: number;
@@ -153,6 +153,17 @@ export const killSupervisor: ChaosEvent = {
   },
 };
 
+/** Kills a child of httpd. @param lost takes the ports of the clients whose connections it had */
+export async function killOneChild(site: Site, lost: Set<number>): Promise<void> {
+  const child = pick(site.children());
+  // Stopped first: nothing of its connections changes between the look at them and the kill.
+  process.kill(child.pid, 'SIGSTOP');
+  await waitFor(() => processOf(child.pid)?.state === 'T');
+  for (const port of clientPorts(child.pid, site.httpd.port)) lost.add(port);
+  process.kill(child.pid, 'SIGKILL');
+  await waitFor(() => !isAlive(child));
+}
+
 const CHILDREN = 4;
 
 export const killChild: ChaosEvent = {
@@ -169,13 +180,7 @@ export const killChild: ChaosEvent = {
     /** Ports of the clients whose child was killed. */
     const lost = new Set<number>();
     for (let i = 0; i < times; i++) {
-      const child = pick(site.children());
-      // Stopped first: nothing of its connections changes between the look at them and the kill.
-      process.kill(child.pid, 'SIGSTOP');
-      await waitFor(() => processOf(child.pid)?.state === 'T');
-      for (const port of clientPorts(child.pid, site.httpd.port)) lost.add(port);
-      process.kill(child.pid, 'SIGKILL');
-      await waitFor(() => !isAlive(child));
+      await killOneChild(site, lost);
       await load.served(300);
       await waitFor(() => site.children().length >= CHILDREN, { what: 'a child in its place' });
     }

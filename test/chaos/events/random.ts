@@ -2,8 +2,8 @@
 import { processOf } from '../../harness/processes.ts';
 import { waitFor } from '../../harness/wait.ts';
 import type { ChaosEvent } from '../event.ts';
-import { clientPorts, isAlive, limits, type Site } from '../site.ts';
-import { killOf, pick, SOUND_MS, type Kill } from './kill.ts';
+import { isAlive, limits, type Site } from '../site.ts';
+import { killOf, killOneChild, pick, SOUND_MS, type Kill } from './kill.ts';
 import { wait } from './stop.ts';
 
 /** What the faults have done, and do. */
@@ -95,15 +95,7 @@ const faults: readonly Fault[] = [
   },
   {
     name: 'kill a child of httpd',
-    async inject(site, { lost }) {
-      const child = pick(site.children());
-      // Stopped first: nothing of its connections changes between the look at them and the kill.
-      process.kill(child.pid, 'SIGSTOP');
-      await waitFor(() => processOf(child.pid)?.state === 'T');
-      for (const port of clientPorts(child.pid, site.httpd.port)) lost.add(port);
-      process.kill(child.pid, 'SIGKILL');
-      await waitFor(() => !isAlive(child));
-    },
+    inject: (site, { lost }) => killOneChild(site, lost),
   },
   {
     name: 'flood the log',
