@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -32,21 +32,6 @@ static int socket_connect(int fd, const char *path)
     return rc == 0 ? 0 : errno;
 }
 
-/*
- * connect() must not wait (the socket is non-blocking for it), recv() should: one system
- * call is then both the wait and the read. Everything else says MSG_DONTWAIT.
- */
-static int socket_prepare(int fd)
-{
-    const struct timeval wait = {0, TSGI_FIRST_WAIT_MS * 1000};
-    const int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) != 0) {
-        return errno;
-    }
-    return 0;
-}
-
 int tsgi_connection_dial(const char *path, int type, int *error)
 {
     const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -65,9 +50,6 @@ tsgi_connection_t *tsgi_connection_open(const char *path, int *error)
         return NULL;
     }
     connection->fd = tsgi_connection_dial(path, SOCK_STREAM, error);
-    if (*error == 0) {
-        *error = socket_prepare(connection->fd);
-    }
     if (*error == 0) {
         connection->in = malloc(IN_SIZE);
         connection->out = malloc(OUT_SIZE);
@@ -118,6 +100,22 @@ static int buffer_make_room(tsgi_connection_t *connection, size_t size)
     return 1;
 }
 
+/*
+ * A recv() that waits would be one system call less and dearer: the worker's reading of the request
+ * frees room for the sender, for which Linux wakes whoever sleeps in a call on the socket, and poll()
+ * only if it asked for that (docs/performance.md, "Where a request's time goes").
+ * @return 1; 0 when TSGI_FIRST_WAIT_MS are over; or −errno
+ */
+static int wait_readable(int fd)
+{
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+    int rc;
+    do {
+        rc = poll(&readable, 1, TSGI_FIRST_WAIT_MS);
+    } while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -errno : rc;
+}
+
 long tsgi_connection_fill(tsgi_connection_t *connection, int wait)
 {
     if (connection->in_at == connection->in_end) {
@@ -130,10 +128,16 @@ long tsgi_connection_fill(tsgi_connection_t *connection, int wait)
     if (connection->in_end == connection->in_size) {
         return -ENOBUFS; /* nobody consumes; tsgi_connection_frame() grows the buffer */
     }
+    if (wait) {
+        const int rc = wait_readable(connection->fd);
+        if (rc <= 0) {
+            return rc == 0 ? -EAGAIN : rc;
+        }
+    }
     ssize_t n;
     do {
         n = recv(connection->fd, connection->in + connection->in_end,
-                 connection->in_size - connection->in_end, wait ? 0 : MSG_DONTWAIT);
+                 connection->in_size - connection->in_end, MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
         return -errno;

@@ -363,7 +363,7 @@ static tsgi_step_t receive(tsgi_exchange_t *x)
         return step == TSGI_STEP_MORE ? received(x, n) : step;
     }
     if (x->reply.is_dirty) {
-        /* Then again from the top: the blocking read is the cheaper wait. */
+        /* Then again from the top: waiting for the worker alone is cheaper. */
         return after_output(x, tsgi_reply_flush(&x->reply));
     }
     return x->has_more ? TSGI_STEP_MORE : wait_for_events(x);
