@@ -80,8 +80,8 @@ interface ServerInternals extends Server {
   rejectNonStandardBodyWrites?: boolean;
 }
 
-type RequestClass = new (socket: Duplex) => RequestInternals;
-type ResponseClass = new (
+export type RequestClass = new (socket: Duplex) => RequestInternals;
+export type ResponseClass = new (
   request: IncomingMessage,
   options: { highWaterMark: number; rejectNonStandardBodyWrites: boolean },
 ) => ResponseInternals;

@@ -10,6 +10,7 @@ import { isFinishHeard, publishFinish, publishStart } from './diagnostics.ts';
 import * as endings from './endings.ts';
 import type { HostContext } from './exchange.ts';
 import { connectionReset, Exchange, HIGH_WATER, reasonOf } from './exchange.ts';
+import { planOfRequest } from './express.ts';
 import { Handwritten } from './handwritten.ts';
 import type { Head } from './head.ts';
 import { splitFields } from './head.ts';
@@ -60,7 +61,7 @@ export class NodeExchange extends Exchange {
   constructor(host: HostContext, id: number, head: Head, server: Server) {
     super(host, id, head);
     this.server = server;
-    const plan = planOf(server);
+    const plan = head.hasExpect ? planOf(server) : planOfRequest(server);
     this.socket = openSocket(RequestSocket, this, plan.responseOptions.highWaterMark);
     this.socket.server = server;
     this.req = makeRequest(this, plan);
