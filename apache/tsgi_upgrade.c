@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "tsgi_upgrade.h"
+#include "tsgi_filters.h"
 #include "tsgi_pump.h"
 
 #include "http_core.h"
@@ -18,28 +19,6 @@
 
 /* ---- which requests ----------------------------------------------------------------- */
 
-/*
- * Filters of connections that neither change the client's bytes nor need to see all of them. mod_logio
- * counts: what goes by it is missing in %I and %O (docs/websockets.md).
- */
-static const char *const harmless[] = {"core_in", "core", "reqtimeout", "tsgi_record",
-                                       "log_input_output"};
-
-static int are_harmless(const ap_filter_t *filter)
-{
-    for (; filter != NULL; filter = filter->next) {
-        size_t i = 0;
-        while (i < sizeof(harmless) / sizeof(harmless[0]) &&
-               strcmp(filter->frec->name, harmless[i]) != 0) {
-            i++;
-        }
-        if (i == sizeof(harmless) / sizeof(harmless[0])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
 static int is_passable(request_rec *r)
 {
     const tsgi_server_conf_t *conf =
@@ -48,8 +27,8 @@ static int is_passable(request_rec *r)
 
     return conf->upgrade_passing != 0 && c->master == NULL &&
            ap_get_conn_socket(c) != NULL && !ap_ssl_conn_is_ssl(c) &&
-           !c->data_in_output_filters && are_harmless(c->input_filters) &&
-           are_harmless(c->output_filters);
+           !c->data_in_output_filters && tsgi_filters_are_harmless(c->input_filters) &&
+           tsgi_filters_are_harmless(c->output_filters);
 }
 
 /* A tunnel to a host that the client names, which is the app's affair alone. */
