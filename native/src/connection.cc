@@ -117,6 +117,7 @@ void Connection::EndExchange()
     id_ = 0;
     answer_ = Answer::None;
     upgrade_ = Upgrade::None;
+    piece_limit_ = kFirstPiece;
     begun_ = was_high_ = false;
     if (state_ == State::Receiving) {
         state_ = State::Discarding;

@@ -43,6 +43,8 @@ namespace tsgi {
 
 class Server;
 
+/** Most bytes of a body that are handed over at once to an app that has not taken a piece yet. */
+constexpr size_t kFirstPiece = size_t{64} * 1024;
 /** With so many bytes waiting the app should pause; below the second it may go on. */
 constexpr size_t kHighWater = size_t{64} * 1024;
 constexpr size_t kLowWater = size_t{16} * 1024;
@@ -221,6 +223,7 @@ class Connection {
     bool was_high_ = false;    /**< the app was told to pause, and waits for DRAIN */
     uint32_t body_left_ = 0;   /**< of the BODY frame that is being read */
     BodyPiece piece_; /**< what comes next of that frame goes there, if it is open */
+    size_t piece_limit_ = kFirstPiece; /**< of the exchange */
     std::vector<uint8_t> partial_; /**< a frame, but for BODY, that has not come whole */
     Output output_;
 };

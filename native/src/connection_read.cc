@@ -17,8 +17,8 @@ namespace tsgi {
 
 /* Of a BODY frame so much has to be missing for a Buffer of its own; less is copied. */
 static constexpr size_t kLargeBody = size_t{16} * 1024;
-/* Most bytes of a body that are handed over at once. */
-static constexpr size_t kBodyPiece = size_t{64} * 1024;
+/* Most bytes of a body that are handed over at once when the app has shown that it takes what comes. */
+static constexpr size_t kEagerPiece = size_t{256} * 1024;
 
 void Connection::Read(EventBatch *batch)
 {
@@ -54,7 +54,7 @@ bool Connection::OpenPiece(EventBatch *batch)
         return true;
     }
     return body_left_ >= kLargeBody &&
-           piece_.Open(batch->env(), std::min<size_t>(body_left_, kBodyPiece));
+           piece_.Open(batch->env(), std::min<size_t>(body_left_, piece_limit_));
 }
 
 /* In the middle of a frame of a body no more than to the payload of the next one, so that this can have a
@@ -88,6 +88,9 @@ size_t Connection::FillPiece(size_t n, EventBatch *batch)
     if (piece_.is_full()) {
         const size_t size = piece_.size();
         batch->AddBody(id_, piece_.Take(), size);
+        if (size == piece_limit_) {
+            piece_limit_ = kEagerPiece; /* counts when the app comes for more */
+        }
     }
     return used;
 }

@@ -12,7 +12,7 @@
 
 namespace tsgi {
 
-/* What one read() brings at most; bodies are handed over in pieces of this size. */
+/* What one read() brings at most, but for large bodies. */
 static constexpr size_t kReadBuffer = size_t{64} * 1024;
 /* Connections accepted in a row before others get their turn. */
 static constexpr int kAcceptAtOnce = 64;
