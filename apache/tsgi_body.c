@@ -9,6 +9,12 @@
 
 /* Most bytes of a piece that is not kept, which is what the input filters are asked for. */
 #define READ_SIZE (128 * 1024)
+/* A body of so many bytes is worth a pipe. */
+#define SPLICE_FROM (128 * 1024)
+/* Of such a one so much is kept, which is all that is copied. */
+#define SPLICE_KEPT APR_BUCKET_BUFF_SIZE
+/* Most bytes of a piece that goes by the pipe. */
+#define SPLICE_SIZE TSGI_MAX_DATA
 
 void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *request)
 {
@@ -19,9 +25,12 @@ void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *req
     body->state = (request->flags & TSGI_R_BODY) == 0     ? TSGI_BODY_ENDED
                   : (request->flags & TSGI_R_EXPECT) != 0 ? TSGI_BODY_HELD
                                                           : TSGI_BODY_OPEN;
+    body->left = request->content_length > 0 ? request->content_length : 0;
     if (request->content_length > 0 && request->content_length < TSGI_REPLAY_SIZE) {
         body->expected = (apr_size_t)request->content_length;
     }
+    body->is_spliced =
+        request->content_length >= SPLICE_FROM && tsgi_splice_is_possible(r);
 }
 
 static tsgi_piece_t fail(tsgi_body_t *body, apr_status_t error)
@@ -32,6 +41,16 @@ static tsgi_piece_t fail(tsgi_body_t *body, apr_status_t error)
     return TSGI_PIECE_ERROR;
 }
 
+/* What more holds is no longer to come. */
+static void count(tsgi_body_t *body)
+{
+    apr_off_t n = 0;
+    if (body->left > 0) {
+        (void)apr_brigade_length(body->more, 0, &n);
+        body->left = n >= 0 && n < body->left ? body->left - n : 0;
+    }
+}
+
 /* One call of the input filters. DATA: the brigade holds something more. */
 static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
 {
@@ -40,7 +59,7 @@ static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
         body->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
         body->more = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     }
-    tsgi_network_read_at_once(body->network, size);
+    tsgi_network_read_at_once(body->network, size < READ_SIZE ? size : READ_SIZE);
     const apr_status_t rv =
         ap_get_brigade(r->input_filters, body->more, AP_MODE_READBYTES, APR_NONBLOCK_READ,
                        (apr_off_t)size);
@@ -53,6 +72,7 @@ static tsgi_piece_t read_brigade(tsgi_body_t *body, apr_size_t size)
         (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->more))) {
         return TSGI_PIECE_BLOCKED;
     }
+    count(body);
     APR_BRIGADE_CONCAT(body->bb, body->more);
     return rv == APR_SUCCESS ? TSGI_PIECE_DATA : fail(body, rv);
 }
@@ -96,9 +116,45 @@ static tsgi_piece_t read_piece(tsgi_body_t *body)
     return piece == TSGI_PIECE_BLOCKED && is_any ? TSGI_PIECE_DATA : piece;
 }
 
+/* Whether what comes next may go by the pipe, which is opened for the first piece. */
+static int may_splice(tsgi_body_t *body)
+{
+    if (body->is_spliced && body->splice == NULL) {
+        body->splice = tsgi_splice_open(body->r);
+        body->is_spliced = body->splice != NULL;
+    }
+    return body->is_spliced && body->left > 0 && tsgi_splice_is_open(body->splice);
+}
+
+/* One call of the input filters, for at most this much in the pipe; what was read before comes in memory,
+ * alone, and so does all where the pipe takes nothing. */
+static tsgi_piece_t read_spliced(tsgi_body_t *body, apr_size_t room)
+{
+    const apr_size_t most = body->left < (apr_off_t)room ? (apr_size_t)body->left : room;
+    tsgi_network_splice(body->network, body->splice, most);
+    const tsgi_piece_t piece = read_brigade(body, most);
+    tsgi_network_splice(body->network, NULL, 0);
+    return piece;
+}
+
+/* A piece in the pipe, with what was read before in front of it. */
+static tsgi_piece_t read_piece_spliced(tsgi_body_t *body)
+{
+    const apr_off_t left = body->left;
+    tsgi_piece_t piece = read_spliced(body, SPLICE_SIZE);
+    const apr_off_t read = left - body->left;
+    if (piece == TSGI_PIECE_DATA && tsgi_splice_held(body->splice) == 0 &&
+        body->left > 0 && read < SPLICE_SIZE) {
+        piece = read_spliced(body, SPLICE_SIZE - (apr_size_t)read);
+    }
+    return piece == TSGI_PIECE_BLOCKED && !APR_BRIGADE_EMPTY(body->bb) ? TSGI_PIECE_DATA
+                                                                       : piece;
+}
+
 /* Drops what the last piece was made of, and an EOS behind it. */
 static void give_back(tsgi_body_t *body)
 {
+    body->is_piped = 0;
     for (; body->lent > 0; body->lent--) {
         apr_bucket_delete(APR_BRIGADE_FIRST(body->bb));
     }
@@ -130,6 +186,12 @@ static tsgi_piece_t gather(tsgi_body_t *body, struct iovec *parts, int *nparts,
         if (APR_BUCKET_IS_EOS(bucket)) {
             break;
         }
+        if (tsgi_splice_is_bucket(bucket)) {
+            *length += bucket->length;
+            body->lent++;
+            body->is_piped = 1;
+            break;
+        }
         if (AP_BUCKET_IS_ERROR(bucket)) {
             body->status = ((ap_bucket_error *)bucket->data)->status;
             return TSGI_PIECE_ERROR;
@@ -154,13 +216,15 @@ static tsgi_piece_t gather(tsgi_body_t *body, struct iovec *parts, int *nparts,
         }
         bucket = next;
     }
-    return *nparts > 0 ? TSGI_PIECE_DATA : TSGI_PIECE_BLOCKED;
+    return *length > 0 ? TSGI_PIECE_DATA : TSGI_PIECE_BLOCKED;
 }
 
 static void replay_reserve(tsgi_body_t *body)
 {
     if (body->replay == NULL) {
-        body->replay_size = body->expected > 0 ? body->expected : TSGI_REPLAY_SIZE;
+        body->replay_size = body->expected > 0 ? body->expected
+                            : body->is_spliced ? SPLICE_KEPT
+                                               : TSGI_REPLAY_SIZE;
         body->replay = apr_palloc(body->r->pool, body->replay_size);
     }
 }
@@ -270,7 +334,7 @@ tsgi_piece_t tsgi_body_next(tsgi_body_t *body, struct iovec *parts, int *nparts,
     }
     tsgi_piece_t piece = gather(body, parts, nparts, length);
     if (piece == TSGI_PIECE_BLOCKED) {
-        piece = read_piece(body);
+        piece = may_splice(body) ? read_piece_spliced(body) : read_piece(body);
         if (piece == TSGI_PIECE_DATA) {
             piece = gather(body, parts, nparts, length);
         }
@@ -280,6 +344,39 @@ tsgi_piece_t tsgi_body_next(tsgi_body_t *body, struct iovec *parts, int *nparts,
         return body->state == TSGI_BODY_ENDED ? TSGI_PIECE_END : TSGI_PIECE_BLOCKED;
     }
     return piece;
+}
+
+apr_size_t tsgi_body_piped(const tsgi_body_t *body)
+{
+    return body->is_piped ? tsgi_splice_held(body->splice) : 0;
+}
+
+void tsgi_body_pipe_sent(tsgi_body_t *body, apr_size_t n)
+{
+    tsgi_splice_sent(body->splice, n);
+}
+
+int tsgi_body_unpipe(tsgi_body_t *body, struct iovec *part)
+{
+    apr_bucket *bucket = APR_BRIGADE_FIRST(body->bb);
+    const char *data;
+    apr_size_t n;
+    for (int i = 1; i < body->lent; i++) {
+        bucket = APR_BUCKET_NEXT(bucket); /* what it was read with, in memory */
+    }
+    if (apr_bucket_read(bucket, &data, &n, APR_BLOCK_READ) != APR_SUCCESS) {
+        return 0;
+    }
+    *part = (struct iovec){(void *)(uintptr_t)data, n};
+    tsgi_splice_close(body->splice);
+    return 1;
+}
+
+void tsgi_body_drop(tsgi_body_t *body)
+{
+    if (body->splice != NULL) {
+        tsgi_splice_close(body->splice);
+    }
 }
 
 int tsgi_body_prefetch(tsgi_body_t *body)

@@ -35,16 +35,20 @@ typedef struct {
     int is_kept;  /**< the app may not have begun */
     char *replay; /**< read while is_kept: [0, replay_end), handed out up to replay_at */
     apr_size_t replay_size, replay_at, replay_end;
-    apr_size_t expected; /**< first guess of the size; 0 = not known */
-    int is_tunnel;       /**< the end of the client's half ends it */
-    int skips_eos;       /**< mod_http2 ends the request before the tunnel begins */
-    int lent;            /**< so many first buckets of bb are behind the last piece */
-    int status;          /**< TSGI_PIECE_ERROR: what the handler returns */
-    apr_status_t error;  /**< TSGI_PIECE_ERROR: why */
+    apr_size_t expected;   /**< first guess of the size; 0 = not known */
+    apr_off_t left;        /**< of its length, not yet read; 0 = nothing, or not known */
+    int is_spliced;        /**< its bytes go past this process once the app has begun */
+    tsgi_splice_t *splice; /**< their way; NULL = not opened */
+    int is_piped;          /**< of the last piece, what comes last is in its pipe */
+    int is_tunnel;         /**< the end of the client's half ends it */
+    int skips_eos;         /**< mod_http2 ends the request before the tunnel begins */
+    int lent;              /**< so many first buckets of bb are behind the last piece */
+    int status;            /**< TSGI_PIECE_ERROR: what the handler returns */
+    apr_status_t error;    /**< TSGI_PIECE_ERROR: why */
 } tsgi_body_t;
 
 typedef enum {
-    TSGI_PIECE_DATA,    /**< a piece, at most 128 KiB: valid until the next call */
+    TSGI_PIECE_DATA,    /**< a piece, at most 256 KiB: valid until the next call */
     TSGI_PIECE_END,     /**< all has been handed out */
     TSGI_PIECE_BLOCKED, /**< the client has not sent more yet */
     TSGI_PIECE_WAIT,    /**< nothing is to be read now: HELD, or as much as may be kept */
@@ -54,10 +58,21 @@ typedef enum {
 void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *request);
 /**
  * parts: room for TSGI_PIECE_PARTS; set for TSGI_PIECE_DATA, as are nparts and the sum of
- * their lengths.
+ * their lengths and of what is behind them in the pipe of body->splice.
  */
 tsgi_piece_t tsgi_body_next(tsgi_body_t *body, struct iovec *parts, int *nparts,
                             apr_size_t *length);
+/** Bytes of the last piece that are still in the pipe. */
+apr_size_t tsgi_body_piped(const tsgi_body_t *body);
+/** n of them have been sent. */
+void tsgi_body_pipe_sent(tsgi_body_t *body, apr_size_t n);
+/**
+ * Takes them out of the pipe, for a peer that takes no pipe's bytes, and uses it no more. part is what they
+ * are then. @return 0 on error.
+ */
+int tsgi_body_unpipe(tsgi_body_t *body, struct iovec *part);
+/** Nothing more of it will be sent: drops what is in the pipe, and the pipe. */
+void tsgi_body_drop(tsgi_body_t *body);
 /** @return 1 if next would say TSGI_PIECE_END without reading anything. */
 int tsgi_body_at_end(const tsgi_body_t *body);
 /**

@@ -91,7 +91,12 @@ int tsgi_connection_reserve(tsgi_connection_t *connection, size_t size);
  */
 long tsgi_connection_send(tsgi_connection_t *connection, struct iovec *parts, int nparts);
 
-/** The same, with a descriptor, which stays the caller's too; if >= 0, it has left. */
+/**
+ * Moves n bytes from a pipe, which has as many, to the worker, without waiting.
+ * @return as tsgi_connection_send().
+ */
+long tsgi_connection_splice(tsgi_connection_t *connection, int pipe_end, size_t n);
+/** As tsgi_connection_send(), with a descriptor, which stays the caller's too; if >= 0, it has left. */
 long tsgi_connection_pass(tsgi_connection_t *connection, struct iovec *parts, int nparts,
                           int fd);
 

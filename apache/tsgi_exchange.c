@@ -114,6 +114,7 @@ static void give_back(tsgi_exchange_t *x)
     const int is_clean = x->is_body_sent && tsgi_upload_is_idle(x) && !x->is_broken &&
                          !x->is_leaving &&
                          tsgi_connection_buffered(x->lease.connection) == 0;
+    tsgi_body_drop(&x->body);
     if (is_clean) {
         tsgi_lease_release(&x->lease, tsgi_clock_now());
     }

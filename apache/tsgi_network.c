@@ -10,6 +10,9 @@
 struct tsgi_network {
     apr_socket_t *socket;
     apr_size_t at_once;
+    const apr_bucket_brigade *home; /* httpd's, which its bucket stands in */
+    tsgi_splice_t *splice;          /* where reads that do not wait lead to, or NULL */
+    apr_size_t splice_most;
 };
 
 static const apr_bucket_type_t bucket_type;
@@ -60,17 +63,45 @@ static char *fit(char *buffer, apr_size_t n, apr_size_t *size, apr_bucket_alloc_
     return smaller;
 }
 
+/*
+ * Into the pipe, if that is where uploads go now. What was read before goes first, alone: what is in the
+ * pipe is then never more than what httpd's filters were asked for, and they need not split it.
+ */
+static int splice_bucket(apr_bucket *e, tsgi_network_t *network, apr_size_t *n,
+                         apr_status_t *rv)
+{
+    if (network->splice == NULL) {
+        return 0;
+    }
+    if (APR_BRIGADE_FIRST(network->home) != e) {
+        *rv = APR_EAGAIN;
+        return 1;
+    }
+    if (!tsgi_splice_receive(network->splice, e, network->socket, network->splice_most, n,
+                             rv)) {
+        return 0;
+    }
+    if (*rv == APR_SUCCESS) {
+        APR_BUCKET_INSERT_AFTER(e, create_bucket(network, e->list));
+    }
+    return 1;
+}
+
 /* As APR's socket bucket: it becomes what was read, with itself behind; at the end, nothing. */
 static apr_status_t read_bucket(apr_bucket *e, const char **data, apr_size_t *n,
                                 apr_read_type_e block)
 {
     tsgi_network_t *network = e->data;
     apr_size_t size = network->at_once;
-    char *buffer = apr_bucket_alloc(size, e->list);
+    apr_status_t rv;
 
     *data = NULL;
+    if (block == APR_NONBLOCK_READ && splice_bucket(e, network, n, &rv)) {
+        return rv;
+    }
+    char *buffer = apr_bucket_alloc(size, e->list);
     *n = size;
-    const apr_status_t rv = receive(network, buffer, n, block);
+    rv = receive(network, buffer, n, block);
     if (rv != APR_SUCCESS && !APR_STATUS_IS_EOF(rv)) {
         apr_bucket_free(buffer);
         return rv;
@@ -111,6 +142,8 @@ apr_status_t tsgi_network_insert(conn_rec *c, apr_bucket_brigade *bb,
     tsgi_network_t *network = apr_palloc(c->pool, sizeof(*network));
     network->socket = socket;
     network->at_once = APR_BUCKET_BUFF_SIZE;
+    network->home = bb;
+    network->splice = NULL;
     conn->network = network;
     APR_BRIGADE_INSERT_TAIL(bb, create_bucket(network, c->bucket_alloc));
     return APR_SUCCESS;
@@ -127,4 +160,10 @@ void tsgi_network_read_at_once(tsgi_network_t *network, apr_size_t size)
     if (network != NULL) {
         network->at_once = size > APR_BUCKET_BUFF_SIZE ? size : APR_BUCKET_BUFF_SIZE;
     }
+}
+
+void tsgi_network_splice(tsgi_network_t *network, tsgi_splice_t *splice, apr_size_t most)
+{
+    network->splice = splice;
+    network->splice_most = most;
 }

@@ -14,6 +14,7 @@
 #define TSGI_NETWORK_H
 
 #include "tsgi_module.h"
+#include "tsgi_splice.h"
 
 typedef struct tsgi_network tsgi_network_t;
 
@@ -24,5 +25,10 @@ apr_status_t tsgi_network_insert(conn_rec *c, apr_bucket_brigade *bb,
 tsgi_network_t *tsgi_network_of(const conn_rec *c);
 /** Reads bring size bytes at most, or as much as APR's if that is more. network may be NULL. */
 void tsgi_network_read_at_once(tsgi_network_t *network, apr_size_t size);
+/**
+ * Reads that do not wait lead into this pipe, most bytes each, with nobody there to look at what the read
+ * gives back: only its length holds. NULL: to memory, as ever.
+ */
+void tsgi_network_splice(tsgi_network_t *network, tsgi_splice_t *splice, apr_size_t most);
 
 #endif

@@ -10,9 +10,9 @@
 
 /* ---- the client's body to the worker ------------------------------------------------ */
 
-static int parts_empty(const tsgi_exchange_t *x, int first)
+static int parts_empty(const tsgi_exchange_t *x, int first, int end)
 {
-    for (int i = first; i < TSGI_PART_COUNT; i++) {
+    for (int i = first; i < end; i++) {
         if (x->parts[i].iov_len > 0) {
             return 0;
         }
@@ -20,9 +20,15 @@ static int parts_empty(const tsgi_exchange_t *x, int first)
     return 1;
 }
 
+/* Whether all has left, from this part on. */
+static int has_left(const tsgi_exchange_t *x, int first)
+{
+    return parts_empty(x, first, TSGI_PART_COUNT) && tsgi_body_piped(&x->body) == 0;
+}
+
 int tsgi_upload_is_idle(const tsgi_exchange_t *x)
 {
-    return parts_empty(x, TSGI_PART_HEAD);
+    return has_left(x, TSGI_PART_HEAD);
 }
 
 /* @return 0 if the trailers cannot be sent; then the body ends without them. */
@@ -109,6 +115,42 @@ static tsgi_step_t queue_body(tsgi_exchange_t *x)
 void tsgi_upload_clear(tsgi_exchange_t *x)
 {
     memset(x->parts, 0, sizeof(x->parts));
+    tsgi_body_drop(&x->body);
+}
+
+/* What is in the pipe comes behind its frame's header and what is in memory, and before the end of the
+ * body. */
+static long send_piped(tsgi_exchange_t *x)
+{
+    tsgi_connection_t *connection = x->lease.connection;
+
+    if (!parts_empty(x, TSGI_PART_HEAD, TSGI_PART_END)) {
+        return tsgi_connection_send(connection, x->parts, TSGI_PART_END);
+    }
+    const long n = tsgi_connection_splice(connection, tsgi_splice_fd(x->body.splice),
+                                          tsgi_body_piped(&x->body));
+    if (n > 0) {
+        tsgi_body_pipe_sent(&x->body, (apr_size_t)n);
+    }
+    return n;
+}
+
+/* @return as tsgi_connection_send(). */
+static long send_some(tsgi_exchange_t *x)
+{
+    tsgi_connection_t *connection = x->lease.connection;
+
+    if (tsgi_body_piped(&x->body) > 0) {
+        const long n = send_piped(x);
+        const int is_refused = n == -EINVAL || n == -EPERM || n == -ENOSYS;
+        if (!is_refused) {
+            return n;
+        }
+        if (!tsgi_body_unpipe(&x->body, &x->parts[TSGI_PART_DATA])) {
+            return -ENOMEM;
+        }
+    }
+    return tsgi_connection_send(connection, x->parts, TSGI_PART_COUNT);
 }
 
 /* Writes as much as the worker takes now; reads from the client what is there now. */
@@ -119,16 +161,16 @@ tsgi_step_t tsgi_upload_push(tsgi_exchange_t *x)
 
     x->wants_write = x->has_more = 0;
     while (!x->is_broken) {
-        if (parts_empty(x, TSGI_PART_FRAME)) {
+        if (has_left(x, TSGI_PART_FRAME)) {
             const tsgi_step_t step = queue_body(x);
             if (step != TSGI_STEP_MORE) {
                 return step;
             }
         }
-        if (parts_empty(x, TSGI_PART_HEAD)) {
+        if (has_left(x, TSGI_PART_HEAD)) {
             break;
         }
-        const long n = tsgi_connection_send(connection, x->parts, TSGI_PART_COUNT);
+        const long n = send_some(x);
         if (n == -EAGAIN) {
             x->wants_write = 1;
             x->wants_client = 0;
@@ -154,6 +196,9 @@ tsgi_step_t tsgi_upload_push(tsgi_exchange_t *x)
             break;
         }
         budget -= (size_t)n;
+    }
+    if (x->is_body_sent && tsgi_upload_is_idle(x)) {
+        tsgi_body_drop(&x->body); /* a client may take long over the answer */
     }
     return TSGI_STEP_MORE;
 }
