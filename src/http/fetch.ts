@@ -8,12 +8,16 @@ import type { ErrorDetails, ErrorNumber } from '../errors.ts';
 import { TsgiError } from '../errors.ts';
 import type { FetchHandler } from './app.ts';
 import { reasonOf } from './exchange.ts';
+import { installRequests } from './globals.ts';
 import { exchangeOf } from './incoming.ts';
 import { describe } from './start.ts';
 
 /** The part of srvx that is used here. */
 interface Srvx {
-  NodeRequest: new (context: { req: IncomingMessage; res: ServerResponse }) => Request;
+  NodeRequest: {
+    new (context: { req: IncomingMessage; res: ServerResponse }): Request;
+    readonly prototype: Request;
+  };
   sendNodeResponse(res: ServerResponse, response: Response): Promise<void>;
 }
 
@@ -43,6 +47,7 @@ async function makeServer(handler: FetchHandler): Promise<Server> {
   } catch (error) {
     throw new TsgiError(711, { reason: reasonOf(error) }, { cause: error });
   }
+  installRequests(srvx.NodeRequest.prototype);
   return createServer((req, res) => {
     serve(srvx, handler, req, res);
   });
