@@ -82,6 +82,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   late: { body: 'late', headers: { 'content-length': '4' } },
   fetched: { body: 'fetched' },
   subclass: { body: 'subclass', headers: { 'content-type': TEXT } },
+  fast: { body: 'fast', headers: { 'content-length': '4', 'x-a': 'b' } },
   stream: { body: 'one,two', headers: { 'content-type': undefined } },
   large: { body: 'x'.repeat(1024 * 1024), headers: { 'content-length': '1048576' } },
   'by-hand': { body: 'half by hand', headers: { 'x-by-hand': 'yes', 'content-type': TEXT } },

@@ -1,6 +1,7 @@
 // A fetch handler with an answer of each kind.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
+import { FastResponse } from 'srvx/node';
 
 const Captured = Response;
 const users = new AsyncLocalStorage();
@@ -54,6 +55,7 @@ const answers = {
         return this.#body;
       }
     })('subclass'),
+  fast: () => new FastResponse('fast', { headers: { 'x-a': 'b' } }),
   stream: () => new Response(ReadableStream.from([Buffer.from('one,'), Buffer.from('two')])),
   large: () => new Response('x'.repeat(1024 * 1024)),
   'by-hand': (_request, { outgoing }) => {
