@@ -129,7 +129,8 @@ function sendWhole(
     let isLengthTold = bytes === null && (req.method === 'HEAD' || BODILESS.has(status));
     for (const [name, value] of headers) {
       list.push(name, value);
-      isLengthTold ||= name === 'content-length';
+      // Node takes a Trailer with chunks only.
+      isLengthTold ||= name === 'content-length' || name === 'trailer';
     }
     if (!isLengthTold) list.push('content-length', String(bytes?.length ?? 0));
     res.writeHead(status, statusText, list);

@@ -75,6 +75,8 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   'own-length': { body: 'four', headers: { 'content-length': '4' } },
   'own-type': { body: '<p>', headers: { 'content-type': 'text/html', 'content-length': '3' } },
   'no-type': { body: 'x', headers: { 'content-type': undefined } },
+  trailer: { body: 'no trailers' },
+  encoding: { body: 'whole' },
   'looked-at': { body: 'looked at', headers: { 'content-type': TEXT, 'x-a': 'b' } },
   cloned: { body: 'cloned', headers: { 'content-type': TEXT, 'content-length': '6' } },
   again: { status: 202, body: 'again', headers: { 'content-type': TEXT } },

@@ -33,6 +33,8 @@ const answers = {
     response.headers.delete('content-type');
     return response;
   },
+  trailer: () => new Response('no trailers', { headers: { trailer: 'x-t' } }),
+  encoding: () => new Response('whole', { headers: { 'transfer-encoding': 'chunked' } }),
   'looked-at': () => {
     const response = new Response('looked at', { headers: { 'x-a': 'b' } });
     return response.body === null ? undefined : response;
