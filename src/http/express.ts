@@ -1,15 +1,17 @@
 /**
  * Requests and responses that have an Express app's prototypes from the start.
  *
- * Express gives each `req` and `res` prototypes of its own, `app.request` and `app.response`. V8 remembers no
- * transitions of an object whose prototype was changed when it already had properties: each property that comes
- * later makes one more hidden class, ten for each request, and all code that touches such objects stays slow. That
- * is a third of Express's time (docs/performance.md). What was made with that prototype is not changed by setting it.
+ * Express gives each `req` and `res` prototypes of its own, `app.request` and `app.response`. The V8 of Node 20 and
+ * 22 remembers no transitions of an object whose prototype was changed when it already had properties: each property
+ * that comes later makes one more hidden class, ten for each request, and all code that touches such objects stays
+ * slow. That is more than half of Express's time (docs/performance.md); later ones lose little by it. What was made
+ * with that prototype is not changed by setting it.
  *
  * Only where nobody but Express can see it: its app is the one listener of a server with Node's own classes.
  */
 import type { Server } from 'node:http';
 import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { RequestClass, ResponseClass, ServerPlan } from './internals.ts';
 import { planOf } from './internals.ts';
 
@@ -35,8 +37,26 @@ interface Prepared {
 const { isPrototypeOf } = Object.prototype;
 const prepared = new WeakMap<Server, Prepared>();
 
-function isBelow(prototype: object, value: unknown): value is object {
-  return typeof value === 'object' && value !== null && isPrototypeOf.call(prototype, value);
+/**
+ * @param sample an object that Node has made
+ * @returns whether Node would make the same of one that has `value` for a prototype: that is below Node's own one,
+ * and nothing on the way takes for itself what is assigned to a property of the sample.
+ */
+function isFit(sample: object, value: unknown): value is object {
+  const own = Object.getPrototypeOf(sample) as object;
+  if (typeof value !== 'object' || value === null || !isPrototypeOf.call(own, value)) return false;
+  const names = Reflect.ownKeys(sample);
+  let prototype = value;
+  while (prototype !== own) {
+    const owner = prototype;
+    const isTaken = names.some((name) => {
+      const property = Object.getOwnPropertyDescriptor(owner, name);
+      return property !== undefined && property.writable !== true;
+    });
+    if (isTaken) return false;
+    prototype = Object.getPrototypeOf(prototype) as object;
+  }
+  return true;
 }
 
 /** Functions and not classes, since a class cannot be given a prototype; Node's are functions too. */
@@ -60,12 +80,9 @@ function prepare(server: Server, { request, response }: ExpressApp): Prepared {
   const own = planOf(server);
   const isNodes =
     (own.Request as unknown) === IncomingMessage && (own.Response as unknown) === ServerResponse;
-  const plan =
-    isNodes &&
-    isBelow(IncomingMessage.prototype, request) &&
-    isBelow(ServerResponse.prototype, response)
-      ? withPrototypes(own, request, response)
-      : own;
+  const sample = new IncomingMessage(new Socket());
+  const isReady = isNodes && isFit(sample, request) && isFit(new ServerResponse(sample), response);
+  const plan = isReady ? withPrototypes(own, request, response) : own;
   return { request, response, plan };
 }
 

@@ -112,6 +112,19 @@ describe('an Express app', () => {
     expect(seen).to.deep.equal([...plain, ...plain, ...plain, ...plain]);
   });
 
+  it('is asked as it is where its prototypes would take what Node assigns', async () => {
+    const app = express();
+    Object.defineProperty(app.request, 'url', {
+      get: () => 'of the prototype',
+      configurable: true,
+    });
+    app.use((req, res) => {
+      res.send(req.url);
+    });
+    const { channel } = channelOf(app);
+    expect((await channel.request({ url: '/own' })).body).to.equal('/own');
+  });
+
   it('leaves a server its own classes of requests and responses', async () => {
     class Req extends IncomingMessage {
       readonly mine = 'mine';
