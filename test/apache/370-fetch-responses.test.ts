@@ -12,13 +12,22 @@ describe('a Response that a fetch handler makes', () => {
   let httpd: Httpd;
   let found: Found;
   before(async () => {
-    httpd = await Httpd.start({
+    httpd = await Httpd.prepare({
       config: `
 TSGIDaemonProcess fetch
 TSGIScriptAlias /fetch @APPS@/responses.mjs process-group=fetch
 TSGIScriptAlias /own @APPS@/own-response.mjs process-group=fetch
+TSGIScriptAlias /server @ROOT@/apps/server.js process-group=fetch
 `,
     });
+    httpd.write(
+      'server.js',
+      `const before = [Response, Request, fetch];
+module.exports = (req, res) => {
+  res.end(String([Response, Request, fetch].every((value, i) => value === before[i])));
+};`,
+    );
+    await httpd.start();
     found = JSON.parse((await httpd.ask('/fetch')).body) as Found;
   });
   after(() => httpd.stop());
@@ -41,5 +50,9 @@ TSGIScriptAlias /own @APPS@/own-response.mjs process-group=fetch
   it('is left alone if the app has brought the class along', async () => {
     const answer = await httpd.ask('/own');
     expect([answer.headers['x-own'], answer.body]).to.deep.equal(['yes', 'still its own: true']);
+  });
+
+  it('is the only one that differs: an app of (req, res) keeps the globals of Node', async () => {
+    for (let i = 0; i < 2; i++) expect((await httpd.ask('/server')).body).to.equal('true');
   });
 });
