@@ -127,7 +127,14 @@ function make(
   return response;
 }
 
-/** @returns undefined for a class that is not made as Node's is: an app has brought its own Response. */
+/** Own members, but the one that classes never let go of. */
+function isChangeable(object: object): boolean {
+  return Object.entries(Object.getOwnPropertyDescriptors(object)).every(
+    ([name, { configurable }]) => configurable === true || name === 'prototype',
+  );
+}
+
+/** @returns undefined for a class that is not made as Node's is: an app has brought its own, or has frozen it. */
 function nativeOf(Response: ResponseClass): Native | undefined {
   const prototype: object = Response.prototype;
   const getter = (name: string): Method | undefined =>
@@ -137,6 +144,7 @@ function nativeOf(Response: ResponseClass): Native | undefined {
     Object.getPrototypeOf(prototype) === Object.prototype &&
     EXPECTED.every((name) => Object.hasOwn(prototype, name));
   if (!isAsNode || !status || !headers) return undefined;
+  if (!isChangeable(prototype) || !isChangeable(Response)) return undefined;
   return {
     Response,
     status: (response) => status.call(response) as number,

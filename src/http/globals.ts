@@ -8,10 +8,10 @@ interface LazyRequest {
   readonly _request: Request;
 }
 
-/** As Node defines it, so that others may replace it in turn. */
+/** As Node defines it, so that others may replace it in turn; one that the app has frozen stays. */
 export function replaceGlobal(name: 'Request' | 'Response' | 'fetch', value: unknown): void {
   const { enumerable } = Object.getOwnPropertyDescriptor(globalThis, name) ?? { enumerable: false };
-  Object.defineProperty(globalThis, name, {
+  Reflect.defineProperty(globalThis, name, {
     value,
     configurable: true,
     writable: true,
@@ -35,7 +35,7 @@ export function installRequests(prototype: object): void {
       return Reflect.construct(target, args, newTarget === proxy ? target : newTarget) as Request;
     },
   });
-  Object.defineProperty(Request.prototype, 'constructor', { value: proxy });
+  Reflect.defineProperty(Request.prototype, 'constructor', { value: proxy });
   replaceGlobal('Request', proxy);
 
   replaceGlobal(

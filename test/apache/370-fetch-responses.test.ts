@@ -17,6 +17,7 @@ describe('a Response that a fetch handler makes', () => {
 TSGIDaemonProcess fetch
 TSGIScriptAlias /fetch @APPS@/responses.mjs process-group=fetch
 TSGIScriptAlias /own @APPS@/own-response.mjs process-group=fetch
+TSGIScriptAlias /frozen @ROOT@/apps/frozen.mjs process-group=fetch
 TSGIScriptAlias /server @ROOT@/apps/server.js process-group=fetch
 `,
     });
@@ -26,6 +27,15 @@ TSGIScriptAlias /server @ROOT@/apps/server.js process-group=fetch
 module.exports = (req, res) => {
   res.end(String([Response, Request, fetch].every((value, i) => value === before[i])));
 };`,
+    );
+    httpd.write(
+      'frozen.mjs',
+      `for (const one of [Response, Request, fetch]) {
+  if (one.prototype) Object.freeze(one.prototype);
+  Object.freeze(one);
+  Object.defineProperty(globalThis, one.name, { configurable: false, writable: false });
+}
+export default { fetch: () => new Response('frozen') };`,
     );
     await httpd.start();
     found = JSON.parse((await httpd.ask('/fetch')).body) as Found;
@@ -50,6 +60,10 @@ module.exports = (req, res) => {
   it('is left alone if the app has brought the class along', async () => {
     const answer = await httpd.ask('/own');
     expect([answer.headers['x-own'], answer.body]).to.deep.equal(['yes', 'still its own: true']);
+  });
+
+  it('is left alone if the app has frozen the class', async () => {
+    for (let i = 0; i < 2; i++) expect((await httpd.ask('/frozen')).body).to.equal('frozen');
   });
 
   it('is the only one that differs: an app of (req, res) keeps the globals of Node', async () => {
