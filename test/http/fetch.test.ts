@@ -44,6 +44,26 @@ describe('a fetch handler', () => {
     expect((await channel.request({ url: '/none' })).status).to.equal(404);
   });
 
+  it('sends text, bytes, JSON and nothing at once, with their length', async () => {
+    const channel = channelOf((request) => {
+      const name = new URL(request.url).pathname;
+      if (name === '/bytes') return new Response(Buffer.from('bytes'));
+      if (name === '/json') return Response.json(['json']);
+      return new Response(name === '/text' ? 'text' : null);
+    });
+    for (const [path, body] of [
+      ['/text', 'text'],
+      ['/bytes', 'bytes'],
+      ['/json', '["json"]'],
+      ['/nothing', ''],
+    ] as const) {
+      const exchange = await channel.request({ url: path });
+      expect(exchange.body, path).to.equal(body);
+      expect(exchange.header('content-length'), path).to.equal(String(body.length));
+      expect(exchange.calls, path).to.equal(1);
+    }
+  });
+
   it('streams its answer', async () => {
     const channel = channelOf(
       () =>
