@@ -8,9 +8,9 @@
 #include <string.h>
 
 /* Most bytes of a piece that is not kept, which is what the input filters are asked for. */
-#define READ_SIZE (128 * 1024)
+#define READ_SIZE ((apr_size_t)128 * 1024)
 /* A body of so many bytes is worth a pipe. */
-#define SPLICE_FROM (128 * 1024)
+#define SPLICE_FROM ((apr_off_t)128 * 1024)
 /* Of such a one so much is kept, which is all that is copied. */
 #define SPLICE_KEPT APR_BUCKET_BUFF_SIZE
 /* Most bytes of a piece that goes by the pipe. */
@@ -26,7 +26,8 @@ void tsgi_body_init(tsgi_body_t *body, request_rec *r, const tsgi_request_t *req
                   : (request->flags & TSGI_R_EXPECT) != 0 ? TSGI_BODY_HELD
                                                           : TSGI_BODY_OPEN;
     body->left = request->content_length > 0 ? request->content_length : 0;
-    if (request->content_length > 0 && request->content_length < TSGI_REPLAY_SIZE) {
+    if (request->content_length > 0 &&
+        request->content_length < (apr_off_t)TSGI_REPLAY_SIZE) {
         body->expected = (apr_size_t)request->content_length;
     }
     body->is_spliced =

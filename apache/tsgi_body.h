@@ -16,7 +16,7 @@
 
 #include <sys/uio.h>
 
-#define TSGI_REPLAY_SIZE (64 * 1024)
+#define TSGI_REPLAY_SIZE ((apr_size_t)64 * 1024)
 /** Most parts that a piece consists of: where other filters or HTTP/2 give it, they are small. */
 #define TSGI_PIECE_PARTS 16
 
