@@ -74,6 +74,9 @@ export function launch(
 ): ChildProcess {
   const child = spawn(command, args, options);
   children.add(child);
+  if (options.detached === true && child.pid !== undefined) {
+    child.on('exit', killGroupAtEnd(child.pid));
+  }
   child.on('error', () => children.delete(child));
   child.on('exit', () => children.delete(child));
   return child;

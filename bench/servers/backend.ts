@@ -21,7 +21,11 @@ export function scratch(): string {
 export const appFile = (app: string, file: string): string =>
   join(place(), 'bench', 'apps', app, file);
 
-/** Starts a backend. What goes wrong is told on stderr. */
+/**
+ * Starts a backend. What goes wrong is told on stderr. It has a session of its own, as Apache and mod_tsgi's workers
+ * have, and any service: Linux shares the processors out among sessions first (sched_autogroup_enabled in sched(7)), and
+ * it would have to share with the load generator.
+ */
 export function startBackend(
   command: string,
   args: readonly string[],
@@ -30,6 +34,7 @@ export function startBackend(
   return launch(command, args, {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...environment },
+    detached: true,
     ...asOrdinary,
   });
 }

@@ -47,6 +47,7 @@ export async function serveByNginx(
   const node = startNode(setting, file, `${own}/socket`);
   const nginx = launch('nginx', ['-p', own, '-e', `${own}/error.log`, '-c', `${own}/nginx.conf`], {
     stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true, // see startBackend()
     ...asOrdinary,
   });
   return {
