@@ -15,7 +15,8 @@ function format(stats: BigIntStats, path: string): Stamp {
 /** @returns the file's device, inode, size and time, and where it really lies. */
 export async function stampOf(path: string): Promise<Stamp> {
   try {
-    return format(await stat(path, { bigint: true }), await realpath(path));
+    const [stats, real] = await Promise.all([stat(path, { bigint: true }), realpath(path)]);
+    return format(stats, real);
   } catch {
     return '';
   }

@@ -13,7 +13,7 @@ import { LEVEL } from './log.ts';
 import { workingDirectory } from './spawn.ts';
 
 /** From one look to the next. */
-const POLL_MS = 250;
+const POLL_MS = 500;
 /** After a change, until the look that tells whether it has come to rest. */
 const SETTLE_MS = 250;
 /** Looking takes at most this share of the time, however many files there are. */
