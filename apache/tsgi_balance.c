@@ -92,12 +92,15 @@ void tsgi_lease_drop_penalised(tsgi_lease_t *lease, apr_time_t now)
 
 /* ---- the quick way ------------------------------------------------------------------ */
 
-/* What one look at all slots finds. −1: none. */
 typedef struct {
-    int ready; /* fewest in hand among those with an idle connection */
-    int alive; /* fewest in hand among those that speak but have no idle connection, and
-                * those whose silence makes theirs doubtful */
-    apr_uint32_t ready_load, alive_load;
+    int slot; /* −1: none */
+    apr_uint32_t load;
+    apr_time_t served_at;
+} candidate_t;
+
+typedef struct {       /* what one look at all slots finds */
+    candidate_t ready; /* of those with an idle connection */
+    candidate_t alive; /* of those that speak but have none, or are doubtful */
 } choice_t;
 
 /* Penalised slots count as if they had much in hand: they are the last, but not
@@ -112,9 +115,18 @@ static int is_doubtful(const tsgi_slots_t *slots, int slot, apr_time_t served_at
            tsgi_load_get(slots, slot) > 0;
 }
 
-static choice_t look(tsgi_slots_t *slots, apr_time_t now)
+/* The fewest in hand; of equals the one that served last: its caches are warm. */
+static void consider(candidate_t *best, int slot, apr_uint32_t load, apr_time_t served_at)
 {
-    choice_t choice = {-1, -1, 0, 0};
+    if (best->slot < 0 || load < best->load ||
+        (load == best->load && served_at > best->served_at)) {
+        *best = (candidate_t){slot, load, served_at};
+    }
+}
+
+static choice_t look(const tsgi_slots_t *slots, apr_time_t now)
+{
+    choice_t choice = {.ready = {.slot = -1}, .alive = {.slot = -1}};
     const unsigned n = (unsigned)slots->nslots;
     const unsigned first = n > 1 ? tsgi_pool_turn(slot_pool(slots, 0)) % n : 0;
 
@@ -127,14 +139,10 @@ static choice_t look(tsgi_slots_t *slots, apr_time_t now)
         const apr_uint32_t load =
             tsgi_load_get(slots, slot) + (hints.is_penalised ? PENALTY_LOAD : 0);
         if (hints.ready > 0 && !is_doubtful(slots, slot, hints.served_at, now)) {
-            if (choice.ready < 0 || load < choice.ready_load) {
-                choice.ready = slot;
-                choice.ready_load = load;
-            }
+            consider(&choice.ready, slot, load, hints.served_at);
         }
-        else if (choice.alive < 0 || load < choice.alive_load) {
-            choice.alive = slot;
-            choice.alive_load = load;
+        else { /* in turn: those who wait for its greeting are not counted */
+            consider(&choice.alive, slot, load, 0);
         }
     }
     return choice;
@@ -485,7 +493,7 @@ static int wait_loop(waiting_t *w, tsgi_client_t *client, apr_time_t deadline,
     for (;;) {
         const apr_time_t now = tsgi_clock_now();
         const choice_t choice = look(w->slots, now);
-        if (choice.ready >= 0 && take_ready(w->slots, choice.ready, lease)) {
+        if (choice.ready.slot >= 0 && take_ready(w->slots, choice.ready.slot, lease)) {
             return 1;
         }
         const nfds_t n = prepare_fds(w, now);
@@ -618,30 +626,49 @@ static int may_stay(tsgi_lease_t *lease, tsgi_error_t *error)
 
 /* ---- the choice --------------------------------------------------------------------- */
 
-static int choose(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
-                  const choice_t *choice, tsgi_lease_t *lease)
+/* Those who look at the same moment see the same slot: who then finds others there looks again. */
+static int take_uncrowded(tsgi_slots_t *slots, const candidate_t *chosen, apr_time_t now,
+                          tsgi_lease_t *lease)
 {
-    const int is_ready_best =
-        choice->ready >= 0 &&
-        (choice->alive < 0 || choice->ready_load <= choice->alive_load);
-
-    if (is_ready_best && take_ready(slots, choice->ready, lease)) {
+    const int is_admitted = lease->is_admitted;
+    if (!take_ready(slots, chosen->slot, lease)) {
+        return 0;
+    }
+    if (slots->nslots == 1 || tsgi_load_get(slots, chosen->slot) <= chosen->load + 1) {
         return 1;
     }
-    if (choice->alive >= 0 && !is_ready_best &&
-        take_alive(r, client, slots, choice->alive, GREETING_PATIENCE_MS, lease) ==
+    tsgi_lease_uncount(lease);
+    tsgi_pool_give(slot_pool(slots, chosen->slot), lease->connection, now);
+    lease->connection = NULL;
+    lease->is_admitted = is_admitted;
+    const choice_t again = look(slots, now);
+    return again.ready.slot >= 0 && take_ready(slots, again.ready.slot, lease);
+}
+
+static int choose(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
+                  apr_time_t now, const choice_t *choice, tsgi_lease_t *lease)
+{
+    const candidate_t *ready = &choice->ready, *alive = &choice->alive;
+    const int is_ready_best =
+        ready->slot >= 0 && (alive->slot < 0 || ready->load <= alive->load);
+
+    if (is_ready_best && take_uncrowded(slots, ready, now, lease)) {
+        return 1;
+    }
+    if (alive->slot >= 0 && !is_ready_best &&
+        take_alive(r, client, slots, alive->slot, GREETING_PATIENCE_MS, lease) ==
             TSGI_GREETING_HELLO) {
         return 1;
     }
-    return choice->ready >= 0 && take_ready(slots, choice->ready, lease);
+    return ready->slot >= 0 && take_ready(slots, ready->slot, lease);
 }
 
 /* Whether a worker is there that would begin with one more at once. */
 static int has_room(const tsgi_slots_t *slots, const choice_t *choice)
 {
     const apr_int64_t concurrency = slots->generation->concurrency;
-    return (choice->ready >= 0 && choice->ready_load < concurrency) ||
-           (choice->alive >= 0 && choice->alive_load < concurrency);
+    return (choice->ready.slot >= 0 && choice->ready.load < concurrency) ||
+           (choice->alive.slot >= 0 && choice->alive.load < concurrency);
 }
 
 int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *slots,
@@ -653,19 +680,19 @@ int tsgi_balance_acquire(request_rec *r, tsgi_client_t *client, tsgi_slots_t *sl
     const int is_direct = has_room(slots, &choice);
 
     lease->connection = NULL;
-    if (slots->nslots > 1 && choice.ready >= 0) {
+    if (slots->nslots > 1 && choice.ready.slot >= 0) {
         probe_silent(r, slots, now);
     }
     if (take_preferred(r, client, slots, now, lease)) {
         return !is_new || may_stay(lease, error);
     }
-    if (is_direct && choose(r, client, slots, &choice, lease)) {
+    if (is_direct && choose(r, client, slots, now, &choice, lease)) {
         return !is_new || may_stay(lease, error);
     }
     if (!queue_enter(slots, lease, error)) {
         return 0;
     }
-    const int is_leased = (!is_direct && choose(r, client, slots, &choice, lease)) ||
+    const int is_leased = (!is_direct && choose(r, client, slots, now, &choice, lease)) ||
                           wait_for_hello(r, client, slots, deadline, lease, error);
     queue_leave(slots);
     return is_leased;

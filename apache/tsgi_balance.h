@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /**
  * @file tsgi_balance.h Which worker gets a request: the one with the fewest in hand among
- * those that have said HELLO.
+ * those that have said HELLO, of equals the one that served last.
  *
  * A slot whose worker is booting or blocked has not said HELLO on a new connection and is
  * no candidate, though its counter is zero. Nothing is locked while a thread waits here.

@@ -74,7 +74,11 @@ describe('deadlock-timeout', function () {
 
   it('logs where the JavaScript is, kills the worker and starts another, while others serve', async () => {
     const ready = new Set<number>();
-    await waitFor(async () => ready.add(await pidOf('/pair/')).size === 2);
+    await waitFor(async () => {
+      const asked = [1, 2, 3, 4].map(() => pidOf('/pair/slow?ms=20'));
+      for (const pid of await Promise.all(asked)) ready.add(pid);
+      return ready.size === 2;
+    });
     let isOver = false;
     const victim = httpd.ask('/pair/for-ever').finally(() => (isOver = true));
     const [line = ''] = await waitFor(() => {

@@ -12,7 +12,7 @@ const server = require('node:http').createServer((req, res) => {
   if (pathname.endsWith('/slow')) {
     console.log('in hand');
     setTimeout(() => res.end('finished'), Number(searchParams.get('ms')));
-  } else res.end(String(process.pid));
+  } else setTimeout(() => res.end(String(process.pid)), 20);
 }).listen(3000);
 server.on('close', () => console.log('said: close'));
 process.on('SIGTERM', (signal) => {
@@ -38,7 +38,11 @@ TSGIScriptAlias /plain @ROOT@/apps/plain.js process-group=plain
 /** Both workers of the orderly app, and the one of the plain app, have answered. */
 async function serves(httpd: Httpd): Promise<void> {
   const pids = new Set<string>();
-  await waitFor(async () => pids.add((await httpd.ask('/orderly')).body).size === 2);
+  await waitFor(async () => {
+    const asked = [1, 2, 3, 4].map(() => httpd.ask('/orderly'));
+    for (const { body } of await Promise.all(asked)) pids.add(body);
+    return pids.size === 2;
+  });
   await httpd.ask('/plain');
 }
 

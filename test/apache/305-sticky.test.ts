@@ -63,7 +63,11 @@ TSGIScriptAlias / @APPS@/socketio.js process-group=site
   });
 
   it('leave clients without a cookie to the balance', async () => {
-    expect((await workers()).size).to.equal(3);
+    const seen = new Set<string>();
+    await waitFor(async () => {
+      for (const pid of await workers()) seen.add(pid);
+      return seen.size === 3;
+    });
   });
 
   it('name the mount point, and Secure under TLS', async () => {
