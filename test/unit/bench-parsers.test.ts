@@ -40,6 +40,11 @@ describe('the output of wrk', () => {
     expect(parseWrk(more).errors).to.equal(60);
   });
 
+  it('counts no connection that httpd closes between requests where there are too many', () => {
+    const more = `${WRK}  Socket errors: connect 1, read 2, write 3, timeout 4\n  Non-2xx or 3xx responses: 50\n`;
+    expect(parseWrk(more, true).errors).to.equal(58);
+  });
+
   it('leaves a percentile open that wrk left out', () => {
     expect(parseWrk(WRK.replace(/ +50%.*\n/, '')).p50Us).to.be.NaN;
   });

@@ -82,8 +82,8 @@ export const descriptors: ChaosEvent = {
   async run(arena) {
     const { site, load, times } = arena;
     const recovers = async (what: string, limitMs: number, mend: () => unknown): Promise<void> => {
-      const since = performance.now();
       await mend();
+      const since = performance.now();
       await load.served(100);
       const took = performance.now() - since;
       arena.note(`${what}: 100 good answers within ${took.toFixed(0)} ms after`);
@@ -106,13 +106,18 @@ export const descriptors: ChaosEvent = {
         for (const child of children.filter(isAlive)) setLimit(child.pid, '1024');
       });
       const victim = await victimOf(site, `exhaust-${i}`);
-      const open = Object.keys(fdsOf(victim)).length;
-      if (open < 200) arena.fail(`expected a lack of descriptors, ${open} are open`);
+      const open = () => Object.keys(fdsOf(victim)).length;
+      if (open() < 200) arena.fail(`expected a lack of descriptors, ${open()} are open`);
       await load.served(300);
-      await recovers('a worker', RECOVERY_MS, async () => {
-        // Whichever worker it reaches: the other has nothing to release.
-        for (let n = 0; n < 8; n++) await site.httpd.ask('/site/?do=release');
-      });
+      // Several at once reach both workers; the other one has nothing to release.
+      const release = async () => {
+        const asks = Array.from({ length: 8 }, () => site.httpd.ask('/site/?do=release'));
+        await Promise.all(asks);
+        return open() < 200;
+      };
+      await recovers('a worker', RECOVERY_MS, () =>
+        waitFor(release, { what: 'descriptors of the worker' }),
+      );
       spells.push({ from, to: Date.now() });
     }
     return {
